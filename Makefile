@@ -1,0 +1,55 @@
+# One command surface. Every target sets up what it needs; a second run does no set-up work.
+# COMFYUI_PATH=/path/to/ComfyUI uses an existing tree; ONER_VENV=/path/to/venv an existing environment.
+
+PYTHON ?= python3
+PY := $(or $(ONER_VENV),.venv)/bin/python
+
+.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score clean
+
+setup:
+	@$(PYTHON) scripts/bootstrap.py
+
+setup-test:
+	@$(PYTHON) scripts/bootstrap.py --test
+
+demo: setup
+	@$(PY) scripts/demo.py $(if $(PROMPT),--prompt "$(PROMPT)") $(if $(TINY),--tiny) $(if $(KEEP),--keep)
+
+test: setup-test
+	@$(PY) scripts/lanes.py
+
+unit graphs browser bench-ci compat: setup-test
+	@$(PY) scripts/lanes.py $@
+
+parity: setup-test
+	@$(PY) scripts/parity $(DIR)
+
+bench: setup-test
+	@$(PY) bench/speed.py
+
+lint: setup-test
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy ltx wan longlive samplers utils
+	@$(PY) scripts/generate.py --check
+	@$(PY) scripts/build_workflows.py --check
+
+format: setup-test
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+generate: setup-test
+	@$(PY) scripts/generate.py
+
+workflows: setup-test
+	@$(PY) scripts/build_workflows.py
+
+# Trains the pocket checkpoints from nothing, one thread: make pocket [NAMES="wan-vae wan"]. About an hour and a half.
+pocket: setup
+	@OMP_NUM_THREADS=1 $(PY) scripts/pocket $(NAMES)
+
+pocket-score: setup-test
+	@$(PY) scripts/pocket/score.py $(NAMES) --seeds 0 1 2
+
+clean:
+	rm -rf .artifacts .cache

@@ -1,0 +1,1 @@
+"""How scripts and tests reach the pack and the real ComfyUI: by alias, in process, through the server, in a browser."""

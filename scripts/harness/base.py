@@ -1,0 +1,27 @@
+"""A throw-away ComfyUI base directory with this pack in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .pack import ROOT
+
+PACK_NAME = "oner"  # the folder name a user's ComfyUI gives the pack
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,  # else the first page shows the template dialog
+    "Comfy.Validation.Workflows": True,  # report files that break the workflow schema
+    "Comfy.Minimap.Visible": False,  # it and the frame rate stand in the way of screenshots
+    "Comfy.Graph.CanvasInfo": False,
+}
+
+
+def make_base(base: Path) -> Path:
+    """Lay out custom_nodes/oner (a link to the pack), models, input, output and user settings in `base`."""
+    for folder in ("custom_nodes", "models", "input", "output", "user/default"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    link = base / "custom_nodes" / PACK_NAME
+    if not link.is_symlink():
+        link.symlink_to(ROOT, target_is_directory=True)
+    (base / "user" / "default" / "comfy.settings.json").write_text(json.dumps(SETTINGS))
+    return base

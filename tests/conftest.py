@@ -1,0 +1,35 @@
+"""Tests import the pack as `oner` (see scripts/harness/pack.py) and ComfyUI as ComfyUI imports itself."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from harness import pack
+
+pack.alias_pack()
+if not pack.start_core(base_directory=tempfile.mkdtemp(prefix="oner-")):
+    pytest.exit("No ComfyUI found: run `make test`, which sets one up, or set COMFYUI_PATH", returncode=2)
+
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _inference_mode():
+    """Nodes run under inference mode in ComfyUI; so do their tests."""
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _folders():
+    """Model folders that the tests of a module add are gone after it."""
+    import folder_paths
+
+    before = {name: (list(paths), set(ends)) for name, (paths, ends) in folder_paths.folder_names_and_paths.items()}
+    yield
+    folder_paths.folder_names_and_paths.update(before)
+    folder_paths.filename_list_cache.clear()

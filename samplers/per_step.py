@@ -1,0 +1,43 @@
+"""Change the predicted clean latent after guidance, by an amount that depends on the step.
+
+The step is read from the noise level, so that a hook has no state: a second run, an interrupted one or another sampler
+gives the same. Samplers that evaluate between two steps count as the nearer step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from .core import need
+
+utils = need("comfy.utils", "pack_latents", "unpack_latents")
+
+
+def step_of(sigma: Tensor, sigmas: Tensor) -> int:
+    """Index of the step whose starting noise level is nearest to `sigma`."""
+    return int((sigmas[:-1] - sigma.flatten()[0].to(sigmas)).abs().argmin())
+
+
+def with_step_change(model: Any, factors: Sequence[float], change: Callable[[Tensor, float], Tensor]) -> Any:
+    """A clone of MODEL whose x0 of step i becomes change(x0, factors[i]); the last factor holds for the rest.
+
+    `change` sees the video latent [B, C, T, H, W], also where audio is packed with it.
+    """
+
+    def hook(args: dict) -> Tensor:
+        sigmas = args["model_options"]["transformer_options"]["sample_sigmas"]
+        factor = factors[min(step_of(args["sigma"], sigmas), len(factors) - 1)]
+        denoised = args["denoised"]
+        if factor == 0:
+            return denoised
+        if denoised.ndim > 3:
+            return change(denoised, factor)
+        video, *rest = utils.unpack_latents(denoised, args["cond"][0]["model_conds"]["latent_shapes"].cond)
+        return utils.pack_latents([change(video, factor), *rest])[0]
+
+    patched = model.clone()
+    patched.set_model_sampler_post_cfg_function(hook)
+    return patched

@@ -1,0 +1,242 @@
+"""Text encoders of the LTX models from Hugging Face folders: Gemma 3 with LTX-2's projection, T5 for LTX-Video.
+
+Source: LTX-2's prompt encoder (tokens stripped, BOS, at most 1024; all hidden states; projection V1 of LTX-2, V2 of
+LTX-2.3). Different: the reference pads prompts to 1024 on the left and masks; here only the prompt's tokens run. That
+is exact: Gemma's rotary embedding is relative, masked pads reach no prompt token, and the projections work per token or
+over prompt tokens. The connectors run in the model (LTXAV.extra_conds), which fills the slots up to 1024 with those
+slots' learnable registers, as the reference overwrites its pads after moving the prompt's tokens to the front.
+"""
+
+# B batch, L prompt tokens, S hidden states (embedding + layers), C Gemma's width
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.ops
+import comfy.sd
+import comfy.text_encoders.genmo
+import comfy.text_encoders.lt
+import comfy.utils
+import torch
+from comfy import sd1_clip
+from torch import Tensor
+
+from ..samplers import text_encoders
+from ..samplers.core import parse_version
+from ..utils import hf_folder
+from . import gemma
+
+MAX_TOKENS = 1024
+T5_TOKENS = 128  # LTX-Video pads shorter prompts to this
+KEY = "gemma3_12b"  # core's name for LTX-2's encoder, in token dicts and LoRA keys; any size of Gemma 3 here
+PROJECTION = "text_embedding_projection."
+V1 = {"aggregate_embed.weight"}
+V2 = {f"{kind}_aggregate_embed.{part}" for kind in ("video", "audio") for part in ("weight", "bias")}
+GENERATIONS = {"V1": "LTX-2", "V2": "LTX-2.3"}
+EPS = 1e-6
+
+
+def project(linear: torch.nn.Module, x: Tensor) -> Tensor:
+    """A projection of normalised features: in bf16 where the weights and the device are, else in fp32; fp32 out."""
+    if linear.weight.dtype == torch.bfloat16 and comfy.model_management.should_use_bf16(x.device):
+        x = x.to(torch.bfloat16)
+    return linear(x).float()
+
+
+class ProjectionV1(torch.nn.Module):
+    """LTX-2: each hidden state scaled by its range over the prompt, one linear layer for video and audio."""
+
+    def __init__(self, shapes: dict[str, list[int]], dtype, device, operations):
+        super().__init__()
+        wide, narrow = reversed(shapes["aggregate_embed.weight"])
+        self.aggregate_embed = operations.Linear(wide, narrow, bias=False, dtype=dtype, device=device)
+
+    def forward(self, states: Tensor) -> Tensor:
+        over = {"dim": (1, 2), "keepdim": True}
+        x = states.movedim(1, -1)  # [B, S, L, C] -> [B, L, C, S]
+        x = 8.0 * (x - x.mean(**over)) / (x.amax(**over) - x.amin(**over) + EPS)
+        return project(self.aggregate_embed, x.flatten(2))
+
+
+class ProjectionV2(torch.nn.Module):
+    """LTX-2.3: each hidden state of each token divided by its RMS, one linear layer per modality; video first."""
+
+    def __init__(self, shapes: dict[str, list[int]], dtype, device, operations):
+        super().__init__()
+        for name in ("video_aggregate_embed", "audio_aggregate_embed"):
+            wide, narrow = reversed(shapes[f"{name}.weight"])
+            setattr(self, name, operations.Linear(wide, narrow, bias=True, dtype=dtype, device=device))
+
+    def forward(self, states: Tensor) -> Tensor:
+        x = states * torch.rsqrt(states.square().mean(-1, keepdim=True) + EPS)
+        x = x.movedim(1, -1).flatten(2)  # [B, S, L, C] -> [B, L, C * S]
+        heads = (self.video_aggregate_embed, self.audio_aggregate_embed)
+        return torch.cat([project(h, x * math.sqrt(h.out_features / states.shape[-1])) for h in heads], dim=-1)
+
+
+class GemmaStates(sd1_clip.SDClipModel):
+    """All hidden states of Gemma 3 for unpadded tokens: [B, S, L, C], the last one after the final norm."""
+
+    def __init__(self, config: dict, dtype, device, model_options):
+        super().__init__(
+            textmodel_json_config=config,
+            model_class=gemma.Gemma3,
+            layer="all",
+            layer_norm_hidden_state=False,
+            special_tokens={"start": config["bos_token_id"], "pad": -1},  # no pads: a typed <pad> is a token
+            dtype=dtype,
+            device=device,
+            model_options=model_options,
+        )
+
+
+class LTX2TextEncoder(torch.nn.Module):
+    """Gemma 3 and the projection, giving raw LTX-2 conditioning; the model's connectors do the rest."""
+
+    def __init__(self, config: dict, shapes: dict[str, list[int]], projection_dtype, dtype, device, model_options):
+        super().__init__()
+        self.gemma3_12b = GemmaStates(config, dtype, device, model_options)
+        projection = ProjectionV2 if shapes.keys() == V2 else ProjectionV1
+        self.text_embedding_projection = projection(shapes, projection_dtype, device, comfy.ops.manual_cast)
+        self.dtypes = {dtype, projection_dtype}
+        # memory manager: five fp32 copies of a token's states (stacked, scaled, flattened), weights cast to fp32
+        self.bytes_per_token = 5 * 4 * config["hidden_size"] * (config["num_hidden_layers"] + 1)
+        self.bytes_of_mlp = 3 * 4 * config["hidden_size"] * config["intermediate_size"]
+        self.bytes_of_projection = max(4 * math.prod(shape) for shape in shapes.values())
+
+    def set_clip_options(self, options: dict) -> None:
+        if options.get("layer") is not None:
+            raise ValueError("LTX-2 reads every layer of Gemma: remove the node that sets the last layer of this CLIP")
+        self.gemma3_12b.set_clip_options(options)
+
+    def reset_clip_options(self) -> None:
+        self.gemma3_12b.reset_clip_options()
+
+    def encode_token_weights(self, token_weight_pairs: dict) -> tuple[Tensor, None, dict]:
+        tokens = [pair[0] for section in token_weight_pairs[KEY] for pair in section]
+        states = self.gemma3_12b([tokens[:MAX_TOKENS]])[0]
+        cond = self.text_embedding_projection(states)
+        return cond.to(comfy.model_management.intermediate_device()), None, {"unprocessed_ltxav_embeds": True}
+
+    def generate(self, tokens: dict, *args: Any, **kwargs: Any) -> list[int]:
+        return self.gemma3_12b.generate(tokens[KEY], *args, **kwargs)
+
+    def memory_estimation_function(self, token_weight_pairs: dict, device: torch.device | None = None) -> int:
+        tokens = min(MAX_TOKENS, sum(map(len, token_weight_pairs.get(KEY, []))))
+        cast = 0 if comfy.model_management.should_use_bf16(device) else self.bytes_of_projection
+        return max(self.bytes_of_mlp, cast) + tokens * self.bytes_per_token
+
+    def load_sd(self, sd: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+        prefixed = {k if k.startswith(PROJECTION) else f"{KEY}.transformer.{k}": v for k, v in sd.items()}
+        assign = getattr(self, "can_assign_sd", False)  # set by core's CLIP: dynamic VRAM keeps the mapped tensors
+        return text_encoders.load_strictly(
+            lambda weights: self.load_state_dict(weights, strict=False, assign=assign), prefixed
+        )
+
+
+class LTXVideoT5(comfy.text_encoders.genmo.MochiT5XXL):
+    def load_sd(self, sd):
+        return text_encoders.load_strictly(super().load_sd, sd)
+
+
+class GemmaTokenizer(comfy.text_encoders.lt.Gemma3_Tokenizer, sd1_clip.SDTokenizer):
+    """A raw prompt: stripped, BOS first, no padding, no weights. Chat templates (prompt enhancers) pass unchanged."""
+
+    def __init__(self, folder: str, config: dict):
+        super().__init__(
+            folder,
+            tokenizer_class=text_encoders.FolderTokenizer,
+            tokenizer_args={"bos": config["bos_token_id"]},
+            embedding_key=KEY,
+            embedding_size=config["hidden_size"],
+            max_length=99999999,
+            has_end_token=False,
+            pad_to_max_length=False,
+            disable_weights=True,
+        )
+
+    def tokenize_with_weights(self, text, return_word_ids=False, image=None, **kwargs):
+        if image is not None or kwargs.get("video") is not None or kwargs.get("audio") is not None:
+            raise ValueError("this Gemma 3 was loaded without its vision tower: use a single-file encoder for images")
+        if not text.startswith("<start_of_turn>"):
+            text = text.strip()
+        return super().tokenize_with_weights(text, return_word_ids, **kwargs)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.tokenizer.state_dict()
+
+
+def read_projection(file: Path, config: dict) -> tuple[dict[str, list[int]], dict[str, Tensor]]:
+    """Shapes and tensors of the text projection in an LTX-2 checkpoint or in a file of its own.
+
+    Raises ValueError if there is none, or if it belongs to another Gemma or another LTX-2 generation than the file.
+    """
+    shapes, metadata = hf_folder.read_header(file)
+    names = {key.split(PROJECTION)[1]: key for key in shapes if PROJECTION in key}
+    if names.keys() == {"weight"}:  # as ComfyUI saves it
+        names = {"aggregate_embed.weight": names["weight"]}
+    if not names:
+        raise ValueError(f"{file} has no {PROJECTION}* tensors: choose the LTX-2 checkpoint, which carries them")
+    version = metadata.get("model_version", "").replace("-", ".")
+    if version.startswith("2.5"):
+        raise ValueError(f"{file} is LTX {version}, whose encoder is Gemma 4: ComfyUI cannot run it yet")
+    if names.keys() not in (V1, V2):
+        raise ValueError(
+            f"{file} has the text projection tensors {sorted(names)}; LTX-2 has {sorted(V1)}, LTX-2.3 {sorted(V2)}"
+        )
+    found = "V2" if names.keys() == V2 else "V1"
+    expected = found if not version else "V2" if parse_version(version) >= (2, 3) else "V1"
+    if found != expected:
+        raise ValueError(
+            f"{file} says it is LTX {version}, but its text projection is that of {GENERATIONS[found]}: "
+            f"choose a {GENERATIONS[expected]} file"
+        )
+    states = config["num_hidden_layers"] + 1
+    gives = config["hidden_size"] * states
+    own = {name: shapes[key] for name, key in names.items()}
+    for name, shape in own.items():
+        if name.endswith("weight") and shape[1] != gives:
+            raise ValueError(
+                f"the text projection of {file} reads {shape[1]} features, but this Gemma gives {gives} "
+                f"({states} states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
+            )
+    return own, {PROJECTION + name: tensor for name, tensor in hf_folder.read_tensors(file, names).items()}
+
+
+def load_gemma(
+    folder: str, projection: str, model_options: dict | None = None, disable_dynamic: bool = False
+) -> comfy.sd.CLIP:
+    """A Gemma 3 folder and the file with LTX-2's text projection as the CLIP of LTX-2 or LTX-2.3.
+
+    Its conditioning is raw (`unprocessed_ltxav_embeds`): [1, L, caption width], or video and audio widths together.
+    Raises ValueError for another architecture, missing files or a projection that does not fit.
+    """
+    place, options = Path(folder), model_options or {}
+    raw = hf_folder.read_config(place)
+    text_encoders.check_architecture(place, raw, "gemma3", "gemma3_text")
+    config = gemma.text_config(place, raw)
+    shapes, weights = read_projection(Path(projection), config)
+    tokenizer = sd1_clip.SD1Tokenizer(name=KEY, tokenizer=lambda **_: GemmaTokenizer(folder, config))
+    weights = hf_folder.read_weights(place, gemma.gemma_key, comfy.utils.load_torch_file) | weights
+    embedding = weights.get("model.embed_tokens.weight")
+    if embedding is None:
+        raise ValueError(f"{folder} has no token embedding of Gemma 3: it is not a complete language model")
+    config["vocab_size"] = embedding.shape[0]
+    projection_dtype = next(w.dtype for k, w in weights.items() if k.startswith(PROJECTION))
+
+    def encoder(**params: Any) -> torch.nn.Module:
+        return LTX2TextEncoder(config, shapes, projection_dtype, **params)
+
+    reload = (load_gemma, (folder, projection, options))
+    return text_encoders.build_clip(place, encoder, tokenizer, weights, reload, options, disable_dynamic)
+
+
+def load_t5(folder: str, model_options: dict | None = None, disable_dynamic: bool = False) -> comfy.sd.CLIP:
+    """A T5 folder as the CLIP of LTX-Video: [1, L, C] and an int attention_mask. ValueError if it is another model."""
+    options = model_options or {}
+    reload = (load_t5, (folder, options))
+    return text_encoders.load_t5(folder, "t5", LTXVideoT5, "t5xxl", T5_TOKENS, reload, options, disable_dynamic)

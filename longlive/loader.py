@@ -1,0 +1,185 @@
+"""Checkpoints of causal Wan models: unwrapped, checked and handed to core's own loader.
+
+LongLive and Self-Forcing publish {"generator": {"model.<key>": ...}} with or without FSDP and peft names. The tensors
+are those of a plain Wan model; core selects its causal class by file metadata only, so the metadata is supplied here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..samplers.core import need
+
+sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
+load_torch_file = need("comfy.utils", "load_torch_file").load_torch_file
+lora_module = need("comfy.lora", "load_lora", "model_lora_keys_unet")
+convert_lora = need("comfy.lora_convert", "convert_lora").convert_lora
+CausalWanModel = need("comfy.ldm.wan.ar_model", "CausalWanModel").CausalWanModel
+
+WRAPPERS = ("generator", "generator_ema", "model", "state_dict")  # in the order they are looked for
+PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
+QUANT_SUFFIXES = (".comfy_quant", ".weight_scale", ".input_scale", ".scale_weight", ".scale_input", "scaled_fp8")
+CAUSAL = "oner_causal"  # attachment of a model that this loader was told to take as causal
+
+
+def read_file(path: str | Path) -> tuple[dict, dict]:
+    """The raw content of a .safetensors or .pt file and its metadata, without unpickling anything but tensors."""
+    if str(path).endswith((".safetensors", ".sft")):
+        return load_torch_file(str(path), return_metadata=True)[:2]
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True), {}
+
+
+def unwrap(content: dict, part: str = "auto") -> tuple[dict[str, Tensor], str]:
+    """The state dict inside a training checkpoint, and which entry it was. Raises ValueError if `part` is not there."""
+    found = [name for name in WRAPPERS if isinstance(content.get(name), dict)]
+    if part != "auto":
+        if part not in found:
+            raise ValueError(f'the file has no "{part}"; it holds: {", ".join(found) or "plain weights"}')
+        found = [part]
+    if not found:
+        return content, "plain weights"
+    return content[found[0]], found[0]
+
+
+def clean_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Wan's own key names: without the marks of FSDP, torch.compile and wrapping modules."""
+    names = {key: key.replace("_fsdp_wrapped_module.", "").replace("_orig_mod.", "") for key in weights}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in names.values()):
+            names = {key: name.removeprefix(prefix) for key, name in names.items()}
+            break
+    return {names[key]: tensor for key, tensor in weights.items()}
+
+
+def causal_metadata(weights: dict[str, Tensor], metadata: dict | None) -> dict:
+    """File metadata with what core needs to build the causal class and what it does not read from shapes."""
+    metadata = dict(metadata or {})
+    config = json.loads(metadata.get("config", "{}"))
+    transformer = dict(config.get("transformer", {}))
+    transformer["text_dim"] = weights["text_embedding.0.weight"].shape[1]
+    transformer.pop("causal_ar", None)
+    if weights["head.head.weight"].shape[0] // 4 == 16:  # core has no causal class for 48 channels: the plain one does
+        transformer["causal_ar"] = True
+    metadata["config"] = json.dumps({**config, "transformer": transformer})
+    return metadata
+
+
+def check_keys(weights: dict[str, Tensor]) -> None:
+    """Raise ValueError unless these are the weights of a Wan text-to-video model."""
+    if "head.modulation" not in weights or "text_embedding.0.weight" not in weights:
+        shown = ", ".join(list(weights)[:3])
+        raise ValueError(f"this is not a Wan model (first keys: {shown}): choose a LongLive or Self-Forcing checkpoint")
+    channels = weights["patch_embedding.weight"].shape[1]
+    if "img_emb.proj.0.bias" in weights or "vace_patch_embedding.weight" in weights or channels not in (16, 48):
+        raise ValueError(
+            f"this Wan model takes {channels} input channels or an image encoder; a causal rollout needs a "
+            "text-to-video model with 16 (Wan 2.1) or 48 channels (Wan 2.2 5B)"
+        )
+
+
+def read_weights(path: str | Path, part: str = "auto") -> tuple[dict[str, Tensor], dict, str]:
+    """Clean weights, metadata for core, and the entry they were taken from."""
+    content, metadata = read_file(path)
+    wrapped, entry = unwrap(content, part)
+    weights = clean_keys(wrapped)
+    check_keys(weights)
+    return weights, causal_metadata(weights, metadata), entry
+
+
+def load_patcher(
+    path: str | Path, part: str = "auto", model_options: dict | None = None, disable_dynamic: bool = False
+):
+    """A causal model as core's ModelPatcher. Raises ValueError naming missing or unexpected keys."""
+    return load_reported(path, part, model_options, disable_dynamic)[0]
+
+
+def load_reported(
+    path: str | Path, part: str = "auto", model_options: dict | None = None, disable_dynamic: bool = False
+) -> tuple:
+    """The model and what was read, in one line of words."""
+    weights, metadata, entry = read_weights(path, part)
+    given = set(weights)
+    patcher = sd_module.load_diffusion_model_state_dict(
+        weights, model_options=dict(model_options or {}), metadata=metadata, disable_dynamic=disable_dynamic
+    )
+    expected = set(patcher.model.diffusion_model.state_dict())
+    missing = sorted(expected - given)
+    unexpected = sorted(key for key in given - expected if not key.endswith(QUANT_SUFFIXES))
+    if missing or unexpected:
+        raise ValueError(
+            f"{len(missing)} keys are missing ({', '.join(missing[:3])}) and {len(unexpected)} unexpected "
+            f"({', '.join(unexpected[:3])}): the file is not a complete Wan text-to-video model"
+        )
+    patcher.set_attachments(CAUSAL, True)
+    patcher.cached_patcher_init = (load_patcher, (path, part, model_options))
+    network = patcher.model.diffusion_model
+    return patcher, (
+        f"{Path(path).name}: {entry}, {len(given & expected)}/{len(expected)} tensors, {len(network.blocks)} blocks "
+        f"of width {network.dim}, {network.in_dim} latent channels"
+    )
+
+
+def is_causal(patcher) -> bool:
+    """Whether a model was loaded for a causal rollout, by this loader or by core."""
+    return isinstance(patcher.model.diffusion_model, CausalWanModel) or bool(patcher.get_attachment(CAUSAL))
+
+
+def read_lora(path: str | Path) -> dict[str, Tensor]:
+    """A LoRA with core's key names; of a training checkpoint the generator's only."""
+    content, _ = read_file(path)
+    weights = content.get("generator_lora", content)
+    return {key.replace("base_model.model.", "diffusion_model.", 1): tensor for key, tensor in weights.items()}
+
+
+def apply_lora(patcher, path: str | Path, strength: float) -> tuple:
+    """A clone of the model with the LoRA, and what matched. Raises ValueError if nothing did."""
+    lora = read_lora(path)
+    keys = lora_module.model_lora_keys_unet(patcher.model, {})
+    loaded = lora_module.load_lora(convert_lora(lora), keys, log_missing=False)
+    clone = patcher.clone()
+    applied = clone.add_patches(loaded, strength)
+    targets = len({key.rsplit(".lora_", 1)[0] for key in lora if ".lora_" in key}) or len(loaded)
+    if not applied:
+        raise ValueError(
+            f"{Path(path).name}: none of its {len(lora)} tensors fits this model (first key: {next(iter(lora), '-')})"
+        )
+    return clone, f"{Path(path).name}: {len(applied)}/{targets} targets at strength {strength:g}"
+
+
+def save_clean(path: str | Path, target: str | Path, part: str = "auto") -> int:
+    """Write a checkpoint as safetensors with plain Wan keys and causal metadata; gives the number of tensors."""
+    from safetensors.torch import save_file
+
+    weights, metadata, _ = read_weights(path, part)
+    contiguous = {key: tensor.contiguous() for key, tensor in weights.items()}
+    save_file(contiguous, str(target), metadata={k: v for k, v in metadata.items() if isinstance(v, str)})
+    return len(contiguous)
+
+
+def sample(tensor: Tensor, count: int = 16) -> bytes:
+    """A few values of a tensor, the same whatever its float type."""
+    flat = tensor.detach().flatten()
+    step = max(1, flat.numel() // count)
+    return flat[::step][:count].float().cpu().numpy().tobytes()
+
+
+def fingerprint(patcher) -> str:
+    """Names a model by samples of its weights and of the LoRAs on it, whether or not they are applied yet."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(patcher.model.diffusion_model.state_dict().items()):
+        name = f"diffusion_model.{key}"
+        original = patcher.backup[name].weight if name in patcher.backup else tensor
+        digest.update(f"{key} {tuple(tensor.shape)}".encode() + sample(original))
+    for key, patches in sorted(patcher.patches.items()):
+        for strength, adapter, strength_model, *_ in patches:
+            digest.update(f"{key} {strength} {strength_model}".encode())
+            weights = getattr(adapter, "weights", adapter)
+            for part in weights if isinstance(weights, list | tuple) else [weights]:
+                if isinstance(part, Tensor):
+                    digest.update(sample(part))
+    return digest.hexdigest()[:32]

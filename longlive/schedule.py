@@ -1,0 +1,168 @@
+"""Prompts over time: which text a block is made with and what happens to the history when the text changes.
+
+LongLive 1.0 rounds a requested switch up to the next block (pipeline/interactive_causal_inference.py) and recaches;
+LongLive 2.0 cuts between shots. Text may be given in seconds, pixel frames or latent frames: "20s [new sink]: a fox".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT = "keep sink", "new sink", "text only", "hard cut", "shot cut"
+MODES = (KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT)
+TRANSITION = "The scene transitions. "  # LongLive 2.0 was trained with this before the first prompt of a shot
+PIXELS = 4  # pixel frames a latent frame, after the first, which is one
+
+UNITS = {"s": "seconds", "f": "frames", "l": "latent frames"}
+ENTRY = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([sfl])\s*(?:\[([^\]]*)\])?\s*:\s*(.*)$")
+BLEND = re.compile(r"^blend\s+(\d+)$")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text that starts at a time, before it is put on the grid of blocks."""
+
+    start: float
+    unit: str  # "s", "f" or "l"
+    text: str
+    mode: str = ""  # "" = what the model does by default
+    blend: int = 1  # blocks over which the text changes
+
+    def latent(self, fps: float) -> int:
+        """First latent frame that lies wholly at or after the start."""
+        if self.unit == "l":
+            return math.ceil(self.start)
+        frame = math.ceil(self.start * fps - 1e-6) if self.unit == "s" else math.ceil(self.start)
+        return -(-(frame + PIXELS - 1) // PIXELS) if frame else 0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A prompt on the grid: `start` is the latent frame of the block where it takes effect."""
+
+    start: int
+    text: str
+    mode: str
+    blend: int
+
+
+def pixel_frame(latent: int) -> int:
+    """First pixel frame of a latent frame."""
+    return max(0, PIXELS * latent - PIXELS + 1)
+
+
+def parse_prompts(text: str) -> list[Prompt]:
+    """Prompts from lines "<time><s|f|l> [mode, blend n]: text"; other lines continue the text above them.
+
+    A text without any time is one prompt from the start on. Raises ValueError on an unknown mode.
+    """
+    prompts: list[Prompt] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = ENTRY.match(line)
+        if entry:
+            start, unit, options, words = entry.groups()
+            mode, blend = parse_options(options or "", number)
+            prompts.append(Prompt(float(start), unit, words.strip(), mode, blend))
+        elif line.strip() and prompts:
+            last = prompts[-1]
+            prompts[-1] = Prompt(last.start, last.unit, f"{last.text} {line.strip()}".strip(), last.mode, last.blend)
+        elif line.strip():
+            prompts.append(Prompt(0, "l", line.strip()))
+    if not prompts:
+        raise ValueError('the schedule is empty: write a prompt, or lines such as "0s: a fox" and "20s: it snows"')
+    return prompts
+
+
+def parse_options(options: str, line: int) -> tuple[str, int]:
+    mode, blend = "", 1
+    for option in filter(None, (part.strip() for part in options.split(","))):
+        count = BLEND.match(option)
+        if count:
+            blend = int(count[1])
+        elif option in MODES:
+            mode = option
+        else:
+            raise ValueError(f'line {line}: "{option}" is not known; use {", ".join(MODES)} or "blend 4"')
+    if blend > 1 and mode not in ("", KEEP_SINK, TEXT_ONLY):
+        raise ValueError(f'line {line}: "{mode}" cuts, so it cannot blend: use "keep sink" or "text only"')
+    return mode, max(1, blend)
+
+
+def place_prompts(
+    prompts: list[Prompt], block: int, fps: float, default: str = KEEP_SINK
+) -> tuple[list[Placed], list[str]]:
+    """Put prompts on block starts, rounding up, and say in words what was moved.
+
+    Raises ValueError if the first does not start at 0 or the starts are not in order.
+    """
+    starts = [prompt.latent(fps) for prompt in prompts]
+    if starts[0] != 0:
+        raise ValueError(f"the first prompt starts at {prompts[0].start:g}{prompts[0].unit}: it must start at 0s")
+    placed: list[Placed] = []
+    report = []
+    for i, (prompt, wanted) in enumerate(zip(prompts, starts, strict=True)):
+        if i and wanted <= starts[i - 1] and prompt.start <= prompts[i - 1].start:
+            raise ValueError(
+                f"prompt {i + 1} starts at {prompt.start:g}{prompt.unit}, not after prompt {i} at "
+                f"{prompts[i - 1].start:g}{prompts[i - 1].unit}: sort the schedule by time"
+            )
+        start = -(-wanted // block) * block
+        if placed and start <= placed[-1].start:
+            start = placed[-1].start + block
+            report.append(f"prompt {i} is shorter than a block of {block} latent frames and was made one block long")
+        if i and (start != wanted or prompt.unit != "l"):
+            frame = pixel_frame(start)
+            asked = f"{prompt.start:g} {UNITS[prompt.unit]}"
+            report.append(f"prompt {i + 1}: {asked} -> frame {frame} ({frame / fps:.2f} s, latent frame {start})")
+        if placed and placed[-1].start + (placed[-1].blend - 1) * block >= start:
+            raise ValueError(
+                f"prompt {i} blends over {placed[-1].blend} blocks but lasts "
+                f"{(start - placed[-1].start) // block}: lower its blend or let it last longer"
+            )
+        mode = prompt.mode or (default if i else KEEP_SINK)
+        if mode == SHOT_CUT and prompt.blend > 1:
+            raise ValueError(f"prompt {i + 1} cuts to a new shot, so it cannot blend: remove the blend")
+        placed.append(Placed(start, prompt.text, mode, prompt.blend))
+    return placed, report
+
+
+def read_switch_file(text: str, switches: str, line: int = 1) -> list[Prompt]:
+    """Prompts from LongLive 1.0's JSONL, {"prompts": [...]} a line, and its switch_frame_indices "40, 80"."""
+    rows = [row for row in text.splitlines() if row.strip()]
+    if not 1 <= line <= len(rows):
+        raise ValueError(f"the file has {len(rows)} lines; line is {line}")
+    try:
+        texts = json.loads(rows[line - 1])["prompts"]
+        known = isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts)
+    except (json.JSONDecodeError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f'line {line} is not {{"prompts": ["...", "..."]}}, the format of LongLive 1.0')
+    starts = [0, *(int(part) for part in switches.replace(",", " ").split())]
+    if len(starts) != len(texts):
+        raise ValueError(f"{len(texts)} prompts need {len(texts) - 1} switch frames, not {len(starts) - 1}")
+    return [Prompt(start, "l", text) for start, text in zip(starts, texts, strict=True)]
+
+
+def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Prompt]:
+    """Prompts from LongLive 2.0's folder: 0.json, 1.json ... {"caption"}, shot_durations.txt in blocks if present."""
+    shots = sorted((p for p in folder.glob("*.json") if p.stem.isdigit()), key=lambda p: int(p.stem))
+    if not shots:
+        raise ValueError(f"{folder.name} holds no 0.json, 1.json, ...: it is not a folder of LongLive 2.0 shots")
+    durations = folder / "shot_durations.txt"
+    lengths = [int(n) for n in durations.read_text().split()] if durations.exists() else [blocks_per_shot] * len(shots)
+    if len(lengths) != len(shots):
+        raise ValueError(f"shot_durations.txt holds {len(lengths)} numbers for {len(shots)} shots")
+    prompts, start = [], 0
+    for i, (shot, length) in enumerate(zip(shots, lengths, strict=True)):
+        caption = json.loads(shot.read_text()).get("caption")
+        if not isinstance(caption, str):
+            raise ValueError(f'{shot.name} has no "caption"')
+        text = caption if i == 0 or caption.startswith(TRANSITION) else TRANSITION + caption
+        prompts.append(Prompt(start, "l", text, SHOT_CUT if i else ""))
+        start += length * block
+    return prompts

@@ -1,0 +1,161 @@
+import json
+
+import pytest
+import torch
+
+from oner.longlive.conditioning import KEY, read_segments, schedule_conditioning, shot_text
+from oner.longlive.presets import PRESETS, Settings
+from oner.longlive.schedule import (
+    TRANSITION,
+    Prompt,
+    parse_prompts,
+    pixel_frame,
+    place_prompts,
+    read_shot_folder,
+    read_switch_file,
+)
+
+
+def starts(text, block=3, fps=16):
+    return [placed.start for placed in place_prompts(parse_prompts(text), block, fps)[0]]
+
+
+def test_longlives_requests_are_rounded_up_to_blocks():
+    text = "\n".join(f"{frame}l: p" for frame in (0, 40, 80, 120, 160, 200))
+    assert starts(text) == [0, 42, 81, 120, 162, 201]
+
+
+def test_seconds_and_frames_never_start_early():
+    for seconds in (0.1, 1, 2.5, 7, 20, 61.3):
+        start = starts(f"0s: a\n{seconds}s: b")[1]
+        assert pixel_frame(start) >= seconds * 16
+        assert pixel_frame(start - 3) < seconds * 16 or start == 3
+    assert starts("0f: a\n9f: b") == [0, 3]
+    assert starts("0f: a\n10f: b") == [0, 6]
+
+
+def test_a_text_may_hold_several_lines_or_no_time():
+    prompts = parse_prompts("0s: a fox\nruns\n\n20s [new sink]: it: snows\n30s [blend 3, text only]: x")
+    assert [p.text for p in prompts] == ["a fox runs", "it: snows", "x"]
+    assert [(p.mode, p.blend) for p in prompts] == [("", 1), ("new sink", 1), ("text only", 3)]
+    assert parse_prompts("a fox") == [Prompt(0, "l", "a fox")]
+
+
+def test_moved_starts_are_reported():
+    placed, report = place_prompts(parse_prompts("0s: a\n1s: b\n1.05s: c"), 3, 16)
+    assert [p.start for p in placed] == [0, 6, 9]
+    assert any("shorter than a block of 3" in line for line in report)
+    assert any("1.05 seconds -> frame 33 (2.06 s, latent frame 9)" in line for line in report)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "schedule is empty"),
+        ("5s: a", "must start at 0s"),
+        ("0s: a\n20s: b\n10s: c", "prompt 3 starts at 10s, not after prompt 2 at 20s: sort"),
+        ("0s: a\n20s [fade]: b", 'line 2: "fade" is not known'),
+        ("0s: a\n20s [hard cut, blend 3]: b", "it cannot blend"),
+        ("0s: a\n1s [blend 9]: b\n3s: c", "blends over 9 blocks but lasts"),
+    ],
+)
+def test_a_bad_schedule_is_explained(text, message):
+    with pytest.raises(ValueError, match=message.replace("[", r"\[")):
+        starts(text)
+
+
+def test_longlive_1_prompt_files_are_read():
+    text = json.dumps({"prompts": ["a", "b", "c"]}) + "\n" + json.dumps({"prompts": ["d", "e", "f"]})
+    prompts = read_switch_file(text, "40, 80", line=2)
+    assert [(p.start, p.text) for p in prompts] == [(0, "d"), (40, "e"), (80, "f")]
+
+
+@pytest.mark.parametrize(
+    ("text", "switches", "message"),
+    [
+        ('{"prompts": ["a", "b"]}', "40, 80", "2 prompts need 1 switch frames, not 2"),
+        ('{"prompts": [{"text": "a", "end_frame": 3}]}', "", "the format of LongLive 1.0"),
+        ('{"text": "a"}', "", "the format of LongLive 1.0"),
+        ("a fox", "", "the format of LongLive 1.0"),
+    ],
+)
+def test_another_jsonl_shape_is_refused(text, switches, message):
+    with pytest.raises(ValueError, match=message):
+        read_switch_file(text, switches)
+
+
+def test_longlive_2_shot_folders_are_read(tmp_path):
+    for i, caption in enumerate(("a", "b", TRANSITION + "c")):
+        (tmp_path / f"{i}.json").write_text(json.dumps({"caption": caption}))
+    (tmp_path / "shot_durations.txt").write_text("2 3 1")
+    settings = PRESETS["LongLive 2.0, 4 steps"]
+    placed, _ = place_prompts(read_shot_folder(tmp_path, settings.block, 4), settings.block, settings.fps, "shot cut")
+    assert [p.start for p in placed] == [0, 16, 40]
+    assert [shot_text(p) for p in placed] == ["a", TRANSITION + "b", TRANSITION + "c"]
+    (tmp_path / "shot_durations.txt").write_text("2 3")
+    with pytest.raises(ValueError, match="holds 2 numbers for 3 shots"):
+        read_shot_folder(tmp_path, 8, 4)
+
+
+def encoded(*texts):
+    return [[[text, {"pooled_output": None}]] for text in texts]
+
+
+def test_a_schedule_survives_as_conditioning(prompts):
+    placed, _ = place_prompts(parse_prompts("0s: a\n1s: b\n4s [new sink]: c"), 3, 16)
+    texts = [prompts[i : i + 1] for i in range(3)]
+    segments = read_segments(schedule_conditioning(placed, encoded(*texts), 3), Settings(), 1)
+    assert [(s.start, s.mode) for s in segments] == [(0, "keep sink"), (6, "keep sink"), (18, "new sink")]
+    assert all(torch.equal(s.text, text) for s, text in zip(segments, texts, strict=True))
+
+
+def test_a_blend_moves_the_text_over_its_blocks(prompts):
+    placed, _ = place_prompts(parse_prompts("0s: a\n1s [blend 4]: b"), 3, 16)
+    segments = read_segments(schedule_conditioning(placed, encoded(prompts[:1], prompts[1:2]), 3), Settings(), 1)
+    assert [s.start for s in segments] == [0, 6, 9, 12, 15]
+    torch.testing.assert_close(segments[2].text, (prompts[:1] + prompts[1:2]) / 2)
+    assert torch.equal(segments[-1].text, prompts[1:2])
+
+
+def entry(text, start=0, mode="keep sink", **extra):
+    return [text, {KEY: {"start": start, "mode": mode}, **extra}]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (lambda p: [[p[:1], {}], [p[1:2], {}]], "2 prompts at once"),
+        (lambda p: [[p[:1], {"concat_latent_image": p}]], "carries concat_latent_image"),
+        (lambda p: [[p[:2], {}]], "2 prompts for a batch of 1"),
+        (lambda p: [entry(p[:1]), entry(p[1:2], 4)], "latent frame 4, within a block of 3"),
+        (lambda p: [entry(p[:1]), entry(p[1:2], 6, "shot cut")], '"shot cut" is for LongLive 2.0'),
+        (lambda p: [entry(p[:1], 3)], "the first must start at 0"),
+    ],
+)
+def test_conditioning_that_a_rollout_cannot_use_is_named(entries, message, prompts):
+    with pytest.raises(ValueError, match=message):
+        read_segments(entries(prompts), Settings(), 1)
+
+
+def test_longlive_2_does_not_recache(prompts):
+    with pytest.raises(ValueError, match=r"LongLive 2\.0 does not do"):
+        read_segments([entry(prompts[:1]), entry(prompts[1:2], 8)], PRESETS["LongLive 2.0, 4 steps"], 1)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_sound(preset):
+    PRESETS[preset].check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Settings(window=6, sink=9), "sink is 9 and window 6: the sink is part of the window"),
+        (Settings(window=10), "window is 10 and block 3: .* use 9 or 12"),
+        (Settings(window=3, sink=3), "need 6: raise the window or lower the sink"),
+        (Settings(window=-1, relative=True), "relative positions need a window"),
+    ],
+)
+def test_settings_that_cannot_work_are_explained(settings, message):
+    with pytest.raises(ValueError, match=message):
+        settings.check()

@@ -1,0 +1,39 @@
+"""What nodes under ids of ComfyUI-LTXVideo have in common: their schema, and inputs that recur."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+
+def schema(node_id: str, use: str, inputs: list, outputs: list, **options) -> io.Schema:
+    """A node kept for old graphs; `use` names what to use in new ones."""
+    return io.Schema(
+        node_id=node_id,
+        display_name=f"{node_id} (old)",
+        category="Oner/old graphs",
+        description=f"Opens graphs made for ComfyUI-LTXVideo. In new graphs use {use}.",
+        inputs=inputs,
+        outputs=outputs,
+        is_deprecated=True,
+        **options,
+    )
+
+
+def number(name: str, default: float, low: float = 0.0, high: float = 100.0, **options) -> io.Float.Input:
+    return io.Float.Input(name, default=default, min=low, max=high, step=0.01, **options)
+
+
+def whole(name: str, default: int, low: int, high: int, step: int = 1, **options) -> io.Int.Input:
+    return io.Int.Input(name, default=default, min=low, max=high, step=step, **options)
+
+
+def prompts() -> list[io.Conditioning.Input]:
+    return [io.Conditioning.Input("positive"), io.Conditioning.Input("negative")]
+
+
+def prompts_and_latent() -> list[io.Output]:
+    return [
+        io.Conditioning.Output(display_name="positive"),
+        io.Conditioning.Output(display_name="negative"),
+        io.Latent.Output(display_name="latent"),
+    ]

@@ -1,0 +1,1 @@
+"""Compare the pack with reference results: `make parity DIR=folder`. One module a family; see scenario.py."""

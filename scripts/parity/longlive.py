@@ -1,0 +1,266 @@
+"""LongLive: rollouts of 1.0 and 2.0, key/value contents, checkpoint forms, resume, solver and streaming decode."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from oner.longlive.decode import StreamDecoder
+from oner.longlive.loader import apply_lora, load_patcher, read_weights
+from oner.longlive.network import CausalNetwork
+from oner.longlive.presets import Settings
+from oner.longlive.rollout import Rollout, Segment
+from oner.longlive.schedule import KEEP_SINK, NEW_SINK, SHOT_CUT
+from oner.longlive.session import load_state, save_state
+from oner.longlive.solvers import FlowUniPC, Steps, unipc_steps
+
+from .scenario import Check, Scenario, absolute_error, mismatch
+
+KINDS = ("ll1_rollout", "ll1_resume", "ll2_rollout", "flow_unipc_trajectory", "vae21_decode")
+
+
+def claim(path: Path, data: dict | list) -> list[Scenario] | None:
+    if not isinstance(data, dict) or data.get("kind") not in KINDS:
+        return None
+    root = path.parent.parent  # files are named from the folder above ll1/, ll2/ and vae/
+    run: dict[str, Callable] = {
+        "ll1_resume": resume, "flow_unipc_trajectory": trajectory, "vae21_decode": decode,
+        "ll1_rollout": rollout_check, "ll2_rollout": rollout_check,
+    }  # fmt: skip
+    if data["kind"] != "ll1_rollout":
+        return [Scenario(path, lambda: run[data["kind"]](root, data))]
+    files = data["model_files"]
+    return [
+        Scenario(path, lambda file=file: rollout_check(root, data, [file]), name=Path(file).name if files[1:] else "")
+        for file in files
+    ]
+
+
+BFLOAT16 = 1.5e-2  # relative RMS of latents made in bfloat16; the reference's own bfloat16 is 6.6e-3 from its float32
+
+
+def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch.float32) -> CausalNetwork:
+    """The model through the pack's loader; several files are layers of overrides, merged into one."""
+    options = {"dtype": dtype}
+    if len(files) == 1:
+        patcher = load_patcher(root / files[0], model_options=options)
+    else:
+        weights = read_weights(root / files[0])[0]
+        for file in files[1:]:
+            weights |= load_file(root / file)
+        with tempfile.TemporaryDirectory() as folder:
+            merged = Path(folder) / "merged.safetensors"
+            save_file(weights, merged)
+            patcher = load_patcher(merged, model_options=options)
+    if data.get("lora_file"):
+        patcher, _ = apply_lora(patcher, root / data["lora_file"], data["lora_strength"])
+    patcher.patch_model()
+    return CausalNetwork(patcher.model.diffusion_model, dtype)
+
+
+def settings_of(data: dict) -> Settings:
+    common = {"window": data["window_frames"], "sink": data["sink_frames"], "block": data["frames_per_block"]}
+    if data["kind"] == "ll1_rollout":
+        return Settings(steps=len(data["sigmas"]), shift=data["shift"], relative=data["rope"] == "relative", **common)
+    return Settings(
+        steps=data["num_steps"], shift=data["shift"], solver="unipc", shot_sink=data["multi_shot_sink"],
+        shot_offset=int(data["shot_rope_offset_frames"]), channels=data["latent_channels"], **common,
+    )  # fmt: skip
+
+
+def segments_of(data: dict, prompts: Tensor) -> list[Segment]:
+    if data["kind"] == "ll2_rollout":
+        block = data["frames_per_block"]
+        return [
+            Segment(
+                start * block, prompts[data["prompt_index_per_block"][start]][None], SHOT_CUT if start else KEEP_SINK
+            )
+            for start in [0, *data["shot_start_blocks"]]
+        ]
+    block = data["frames_per_block"]
+    mode = KEEP_SINK if data["switch_keeps_sink"] in (True, None) else NEW_SINK
+    starts = [0, *(-(-frame // block) * block for frame in data["switch_frames_requested"])]
+    return [
+        Segment(start, prompts[list(indices)], mode)
+        for start, indices in zip(starts, data["prompt_segments"], strict=True)
+    ]
+
+
+class Recorder:
+    """Collects what the golden files hold about every predicted flow."""
+
+    def __init__(self, data: dict, columns: int):
+        self.block, self.index = data["frames_per_block"], data["flow_slice_index"]
+        blocks = data["num_blocks"]
+        self.mean = torch.zeros(blocks, columns, dtype=torch.float64)
+        self.meansq = torch.zeros(blocks, columns, dtype=torch.float64)
+        self.slices: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, first: int, column: int, flow: Tensor) -> None:
+        block = first // self.block
+        self.mean[block, column] = flow.double().mean()
+        self.meansq[block, column] = flow.double().square().mean()
+        part = flow[:, self.index["channels"], :, self.index["row"]]  # [B, 4, F, W]
+        self.slices[block, column] = part[..., self.index["columns"]]
+
+
+def make_rollout(
+    root: Path, data: dict, files: list[str] | None = None, on_flow=None, dtype: torch.dtype = torch.float32
+) -> tuple[Rollout, dict]:
+    tensors = load_file(root / data["tensors"])
+    bank = load_file(root / data["bank"]) if "bank" in data else tensors
+    net = network(root, data, files or data["model_files"], dtype)
+
+    def noise(first: int, step: int, shape: tuple[int, ...]) -> Tensor:
+        source = bank["noise"] if step == 0 else bank["renoise"][step - 1]
+        return source[:, :, first : first + shape[2]]
+
+    first = bank["noise"]
+    take = Rollout(
+        net, settings_of(data), segments_of(data, bank["prompts"]),
+        (first.shape[0], first.shape[1], *first.shape[3:]), noise, torch.device("cpu"),
+        frames=data["num_latent_frames"], on_flow=on_flow,
+    )  # fmt: skip
+    return take, tensors
+
+
+def rollout_check(root: Path, data: dict, files: list[str] | None = None) -> list[Check]:
+    atol = data["atol"]
+    recorder = Recorder(data, len(data["timesteps"]) + 1)
+    take, expected = make_rollout(root, data, files, recorder)
+    steps = take.settings.schedule()
+    given = torch.tensor(data["sigmas"][: len(steps.timesteps)])
+    checks = [
+        Check("sigmas", absolute_error(torch.tensor(steps.sigmas[:-1]), given), 1e-6),
+        Check("timesteps", absolute_error(torch.tensor(steps.timesteps), torch.tensor(data["timesteps"])), 1e-3),
+    ]
+    blocks = []
+    for block in range(data["num_blocks"]):
+        blocks.append(take.next_block())
+        if data.get("kv_after_block") == block:
+            take.settle()
+            checks += cache_checks(take, expected, data)
+    take.settle()
+    x0 = torch.cat(blocks, dim=2)
+    checks.append(Check("x0", absolute_error(x0, expected["x0"]), atol))
+    checks.append(Check("flow_mean", absolute_error(recorder.mean, expected["flow_mean"]), atol))
+    checks.append(Check("flow_meansq", absolute_error(recorder.meansq, expected["flow_meansq"]), atol))
+    for (block, column), part in recorder.slices.items():
+        checks.append(
+            Check(f"flow_slice {block}.{column}", absolute_error(part, expected["flow_slice"][block, column]), atol)
+        )
+    if "rope_offset_per_block" in data:
+        offset = data["shot_rope_offset_frames"]
+        shots = [sum(start <= block for start in data["shot_start_blocks"]) for block in range(data["num_blocks"])]
+        checks.append(Check("offsets", mismatch([s * offset for s in shots], data["rope_offset_per_block"]), 0.0))
+    effective = [s.start for s in take.segments[1:]]
+    checks.append(Check("switches", mismatch(effective, data.get("switch_frames_effective", effective)), 0.0))
+    checks.append(Check("x0 in bfloat16", bfloat16_error(root, data, files), BFLOAT16))
+    return checks
+
+
+def bfloat16_error(root: Path, data: dict, files: list[str] | None = None) -> float:
+    """Relative RMS distance of latents made in bfloat16 to the reference's in float32."""
+    take, expected = make_rollout(root, data, files, dtype=torch.bfloat16)
+    x0 = torch.cat([take.next_block() for _ in range(data["num_blocks"])], dim=2)
+    return float((x0 - expected["x0"]).square().mean().sqrt() / expected["x0"].square().mean().sqrt())
+
+
+def cache_checks(take: Rollout, expected: dict, data: dict) -> list[Check]:
+    cache, tokens = take.streams[0].cache, data["tokens_per_frame"]
+    frames = data["kv_frames_held"]
+    slots = [take.table.frame_in.index(frame) if frame in take.table.frame_in else -1 for frame in frames]
+    checks = [Check("kv frames", mismatch(take.table.held_frames(), frames), 0.0)]
+    if -1 in slots:
+        return checks
+    for name, stored in (("k", cache.keys), ("v", cache.values)):
+        data4 = torch.stack(
+            [x.unflatten(1, (-1, tokens))[:, slots] for x in stored]
+        )  # [layers, B, frames, tokens, n, d]
+        meansq = data4.double().square().mean(dim=(1, 3, 4, 5))
+        checks.append(Check(f"kv_{name}_meansq", absolute_error(meansq, expected[f"kv_{name}_meansq"]), data["atol"]))
+        part = data4[:, :, :, -1, :, :8]
+        checks.append(Check(f"kv_{name}_slice", absolute_error(part, expected[f"kv_{name}_slice"]), data["atol"]))
+    return checks
+
+
+class Stopped(BaseException):
+    pass
+
+
+def resume(root: Path, case: dict) -> list[Check]:
+    """Stop, save, load into a new rollout, go on: against the golden latents, and bit for bit against no stop."""
+    data = json.loads((root / case["rollout"]).read_text())
+    done, blocks = case["completed_blocks"], data["num_blocks"]
+    whole, expected = make_rollout(root, data)
+    uninterrupted = [whole.next_block() for _ in range(blocks)]
+    take, _ = make_rollout(root, data)
+    for _ in range(done):
+        take.next_block()
+    steps = case["steps_done_in_next_block"]
+    if steps:
+
+        def stop(first: int, column: int, _flow: Tensor) -> None:
+            if first == done * data["frames_per_block"] and column == steps - 1:
+                raise Stopped
+
+        take.on_flow = stop
+        with contextlib.suppress(Stopped):
+            take.next_block()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        save_state(path, *take.state())
+        again, _ = make_rollout(root, data)
+        again.load_state(*load_state(path))
+    rest = torch.cat([again.next_block() for _ in range(blocks - done)], dim=2)
+    first = done * data["frames_per_block"]
+    return [
+        Check("x0", absolute_error(rest, expected["x0"][:, :, first:]), case["atol"]),
+        Check("uninterrupted", mismatch(rest, torch.cat(uninterrupted[done:], dim=2)), 0.0),
+    ]
+
+
+def trajectory(root: Path, data: dict) -> list[Check]:
+    expected = load_file(root / data["tensors"])
+    steps = unipc_steps(data["num_steps"], data["shift"])
+    checks = [
+        Check("sigmas", absolute_error(torch.tensor(steps.sigmas), torch.tensor(data["sigmas"])), data["atol"]),
+        Check("timesteps", mismatch([int(t) for t in steps.timesteps], data["timesteps"]), 0.0),
+    ]
+    checks += follow("stored", steps, expected, lambda i, _x: expected["velocity"][i], data["atol"])
+    checks += follow(
+        "formula", steps, expected,
+        lambda i, x: torch.tanh(x) + 0.3 * torch.sin(3 * x + steps.timesteps[i] / 1000), data["atol"],
+    )  # fmt: skip
+    return checks
+
+
+def follow(name: str, steps: Steps, expected: dict, velocity: Callable, atol: float) -> list[Check]:
+    solver, x, checks = FlowUniPC(steps), expected["x"][0], []
+    for i in range(len(steps.timesteps)):
+        x = solver.step(x, velocity(i, x), i)
+        checks.append(Check(f"{name} x{i + 1}", absolute_error(x, expected["x"][i + 1]), atol))
+    return checks
+
+
+def decode(root: Path, data: dict) -> list[Check]:
+    import comfy.sd
+
+    weights = {key: tensor.float() for key, tensor in load_file(root / data["model_files"][0]).items()}
+    vae = comfy.sd.VAE(sd=weights, dtype=torch.float32).first_stage_model.float()
+    tensors = load_file(root / data["tensors"])
+    scale, offset = (tensors[name].view(1, -1, 1, 1, 1) for name in ("latent_std", "latent_mean"))
+    latents = tensors["latents"] * scale + offset
+    checks = []
+    for pattern in data["arrival_chunks"]:
+        decoder = StreamDecoder(vae)
+        pixels = torch.cat([decoder.decode(part) for part in latents.split(pattern, dim=2)], dim=2)
+        checks.append(Check(f"pixels {pattern}", absolute_error(pixels, tensors["pixels"]), data["atol"]))
+    return checks

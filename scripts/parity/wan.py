@@ -1,0 +1,363 @@
+"""Wan-Fun goldens: conditioning through the pack's node and core's models, camera, schedules, solvers, LoRA, sizes.
+
+The format is described in the golden folder's README. Errors are relative to the largest expected value.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import comfy.clip_vision
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from harness import wan_models
+from oner.nodes.wan_conditioning import WanFunConditioning
+from oner.samplers.flow_solvers import sample_flow_dpmpp_2m, sample_flow_unipc
+from oner.samplers.lora_multipliers import expand_multipliers
+from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan
+from oner.utils.tracks import read_tracks
+from oner.wan import camera, pluecker, riflex, sizes, trajectory
+from oner.wan.lora_files import load_any_lora
+from oner.wan.schedules import boundary_index, flow_sigmas
+
+from .scenario import Check, Scenario, absolute_error, mismatch, relative_error
+
+PREPARED, VELOCITY = 1e-5, 3e-5
+
+
+def claim(path: Path, data: dict | list) -> list[Scenario] | None:
+    if not isinstance(data, dict):
+        return None
+    keys = data.keys()
+    if {"row", "experts", "y_layout"} <= keys:
+        return [Scenario(path, partial(run_conditioning, path, data))]
+    if "rows" in keys and all("parts" in row for row in data["rows"].values()):
+        return [Scenario(path, partial(run_checkpoints, path.parent, data))]
+    if {"paths", "plucker"} <= keys:
+        return [Scenario(path, partial(run_camera, path, data))]
+    if {"splines", "cutoff_radius"} <= keys:
+        return [Scenario(path, partial(run_trajectory, path, data))]
+    if "tables" in keys and all("schedule" in table for table in data["tables"]):
+        return [Scenario(path, partial(run_sigmas, data))]
+    if "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
+        return [Scenario(path, partial(run_solvers, path, data))]
+    if {"theta", "tables"} <= keys:
+        return [Scenario(path, partial(run_riflex, path, data))]
+    if {"files", "base_file"} <= keys:
+        return [Scenario(path, partial(run_lora, path, data))]
+    if {"table_h_w", "lengths"} <= keys:
+        return [Scenario(path, partial(run_sizes, data))]
+    if "cases" in keys and all("loras" in case for case in data["cases"]):
+        return [Scenario(path, partial(run_multipliers, data))]
+    if {"polynomials", "cases"} <= keys:
+        return [Scenario(path, later="step caches are not built yet")]
+    if {"grids", "plans"} <= keys:
+        return [Scenario(path, later="window plans are not built yet")]
+    return None
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    return wan_models.load_tensors(path.with_suffix(".safetensors"))
+
+
+def checkpoints_of(path: Path) -> Path:
+    return path.parent.parent / "checkpoints"
+
+
+# -- conditioning -----------------------------------------------------------------------------------------------------
+
+
+def run_checkpoints(folder: Path, data: dict) -> list[Check]:
+    checks = []
+    for name, row in data["rows"].items():
+        if not all((folder / part).exists() for part in row["parts"]):
+            continue  # a subset of the set
+        tensors = wan_models.state_dict(folder, name)
+        total = sum(tensor.double().abs().sum().item() for tensor in tensors.values())
+        checks.append(Check(f"{name} keys", mismatch(len(tensors), row["keys"]), 0))
+        checks.append(Check(f"{name} checksum", abs(total / row["checksum_abs"] - 1), 1e-9))
+    return checks
+
+
+def node_inputs(tensors: dict[str, Tensor], data: dict, clip: Any) -> dict[str, Any]:
+    """The inputs of the conditioning node, from the scenario's uint8 pixels."""
+    inputs: dict[str, Any] = {
+        name: tensors[name].float() / 255
+        for name in ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
+        if name in tensors
+    }
+    if data.get("clip") not in (None, "zeros"):
+        inputs["clip_vision_output"] = clip
+    if "camera_rows" in tensors:
+        path = camera.from_rows(tensors["camera_rows"].double().tolist())
+        inputs["camera"] = pluecker.embed(path, data["width"], data["height"])
+    return inputs
+
+
+def run_conditioning(path: Path, data: dict) -> list[Check]:
+    folder, tensors = checkpoints_of(path), tensors_of(path)
+    models = [wan_models.load_model(folder, name) for name in data["experts"]]
+    vae = wan_models.load_vae(folder, data["latent_channels"])
+    prompts = wan_models.load_prompts(folder)
+    inputs = node_inputs(tensors, data, prompts.clip)
+    positive, negative, latent, _ = WanFunConditioning.execute(
+        models[0], prompts.positive, prompts.negative, vae, data["width"], data["height"], data["frames"], **inputs
+    ).args
+    checks = check_prepared(models[0], positive[0][1], latent, tensors)
+
+    sampling = data["sampling"]
+    sigmas = torch.tensor(sampling["sigmas"])
+    boundary = sampling["boundary"]
+    phase = Phase(sampling["cfg"])
+    plan = PhasePlan((phase,)) if boundary is None else PhasePlan((phase, phase), (boundary,))
+    steps = {int(name[len("step") : -len(".x")]) for name in tensors if name.endswith(".x")}
+    for step in sorted(steps):
+        model = models[plan.phase_of(float(sigmas[step]))] if len(models) > 1 else models[0]
+        checks += check_step(model, positive, negative, latent, tensors, step, float(sigmas[step]))
+    guider = PhaseGuider(models[0], plan, *models[1:])
+    guider.set_conds(positive, negative)
+    final = guider.sample(
+        tensors["noise"], latent["samples"], comfy.samplers.ksampler("euler"), sigmas, latent.get("noise_mask"),
+        disable_pbar=True, seed=0,
+    )  # fmt: skip
+    final = models[0].model.latent_format.process_in(final)
+    return [*checks, Check("latents_final", relative_error(final, tensors["latents_final"]), VELOCITY)]
+
+
+def check_prepared(model: Any, values: dict, latent: dict, tensors: dict[str, Tensor]) -> list[Check]:
+    """What the model makes of the conditioning, against the reference's tensors."""
+    base = model.model
+    device = torch.device("cpu")
+    y = base.concat_cond(noise=tensors["noise"], device=device, denoise_mask=latent.get("noise_mask"), **{
+        key: value for key, value in values.items() if key.startswith("concat")})  # fmt: skip
+    checks = [Check("y", relative_error(y, tensors["expected.y"]), PREPARED)]
+    conds = base.extra_conds(noise=tensors["noise"], device=device, **values)
+    if "expected.ref_latent" in tensors:
+        error = relative_error(conds["reference_latent"].cond, tensors["expected.ref_latent"])
+        checks.append(Check("ref_latent", error, PREPARED))
+    if "expected.y_camera" in tensors:
+        error = relative_error(conds["camera_conditions"].cond, tensors["expected.y_camera"])
+        checks.append(Check("y_camera", error, PREPARED))
+    if "expected.initial_latents" in tensors:
+        mask = latent["noise_mask"]
+        start = base.latent_format.process_in(latent["samples"].clone()) * (1 - mask) + tensors["noise"] * mask
+        checks.append(Check("initial_latents", relative_error(start, tensors["expected.initial_latents"]), PREPARED))
+    return checks
+
+
+def check_step(
+    model: Any, positive: list, negative: list, latent: dict, tensors: dict[str, Tensor], step: int, sigma: float
+) -> list[Check]:
+    """Velocities and timesteps of both prompts at one step, from the reference's own latents at that step."""
+    seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def keep(velocity: Tensor, timestep: Tensor, chunks: list[int]) -> None:
+        rows = zip(chunks, velocity.chunk(len(chunks)), timestep.chunk(len(chunks)), strict=True)
+        seen.update({chunk: (row, t) for chunk, row, t in rows})
+
+    def one_evaluation(model_k, _, sigmas, extra_args, **__):
+        return model_k(tensors[f"step{step}.x"], sigmas[:1], **extra_args)
+
+    guider = comfy.samplers.CFGGuider(wan_models.record_velocities(model, keep))
+    guider.set_conds(positive, negative)
+    guider.set_cfg(6.0)
+    guider.sample(
+        tensors["noise"], latent["samples"], comfy.samplers.KSAMPLER(one_evaluation), torch.tensor([sigma, 0.0]),
+        latent.get("noise_mask"), disable_pbar=True, seed=0,
+    )  # fmt: skip
+    timestep = tensors[f"step{step}.timestep"]
+    checks = []
+    for chunk, name in enumerate(("velocity_cond", "velocity_uncond")):
+        velocity, t = seen[chunk]
+        checks.append(Check(f"step{step}.{name}", relative_error(velocity, tensors[f"step{step}.{name}"]), VELOCITY))
+        per_token = t.reshape(1, -1)
+        if timestep.numel() > 1:
+            frames = tensors["noise"].shape[2]  # reference tokens come first and are not in the golden
+            per_token = per_token[:, -frames:].repeat_interleave(timestep.shape[-1] // frames, dim=1)
+        checks.append(Check(f"step{step}.timestep", relative_error(per_token, timestep.reshape(1, -1)), PREPARED))
+    return checks
+
+
+# -- camera and trajectory --------------------------------------------------------------------------------------------
+
+
+def camera_path(entry: dict, folder: Path) -> camera.CameraPath:
+    if entry["kind"] == "file":
+        return camera.parse((folder / entry["file"]).read_text())
+    if entry["kind"] == "join":
+        return camera.join(*(
+            camera.move(part["moves"], part["frames"], speed=part["speed"])
+            for part in (entry["first"], entry["second"])
+        ))  # fmt: skip
+    return camera.move(entry["moves"], entry["frames"], speed=entry["speed"])
+
+
+def run_camera(path: Path, data: dict) -> list[Check]:
+    tensors = wan_models.load_tensors(path.with_name("plucker.safetensors"))
+    entries = {entry["name"]: entry for entry in data["paths"]}
+    paths = {name: camera_path(entry, path.parent) for name, entry in entries.items()}
+    checks = []
+    for name, entry in entries.items():
+        expected = torch.tensor(entry["w2c"], dtype=torch.float64)
+        checks.append(Check(name, relative_error(paths[name].w2c, expected), PREPARED))
+    defaults = camera.INTRINSICS
+    checks.append(Check("default intrinsics", mismatch(list(defaults), data["default_intrinsics"]), 0))
+    for entry in data["plucker"]:
+        height, width = entry["height"], entry["width"]
+        embedding = pluecker.embed(paths[entry["path"]], width, height)[0]  # [24, T, H, W]
+        rows, columns = tensors[f"pixels_{height}x{width}"].long().unbind(-1)
+        expected = tensors[entry["name"]]
+        checks.append(Check(entry["name"], relative_error(embedding[:, :, rows, columns], expected), PREPARED))
+        for statistic, value in (("mean", embedding.double().mean()), ("abs_mean", embedding.double().abs().mean())):
+            error = abs(value.item() / entry[statistic] - 1)
+            checks.append(Check(f"{entry['name']} {statistic}", error, PREPARED))
+    return checks + check_three_poses(paths, data, tensors)
+
+
+def check_three_poses(paths: dict[str, camera.CameraPath], data: dict, tensors: dict[str, Tensor]) -> list[Check]:
+    """Three poses: the cross product must run over the coordinates, not over the poses."""
+    three = data.get("three_poses")
+    if not three:
+        return []
+    height, width = three["height"], three["width"]
+    rows, columns = tensors[f"pixels_{height}x{width}"].long().unbind(-1)
+    actual = pluecker.rays(paths[three["path"]], width, height)[:, rows, columns]
+    (name,) = (name for name in tensors if name.startswith("three_poses") and "expected" in name)
+    return [Check(name, relative_error(actual, tensors[name]), PREPARED)]
+
+
+def run_trajectory(path: Path, data: dict) -> list[Check]:
+    corrected = tensors_of(path)["corrected"].float() / 255
+    splines = read_tracks(json.dumps(data["splines"]))
+    points = trajectory.points_at(splines, data["frames"])
+    radius = trajectory.default_radius(data["height"], data["width"])
+    drawn = trajectory.draw(points, data["height"], data["width"], radius)
+    checks = [
+        Check("radius", mismatch(radius, data["radius"]), 0),
+        Check("centre", abs(trajectory.centre_offset(radius) - data["centre_offset"]), 1e-9),
+        Check("corrected", absolute_error(drawn, corrected), 0.035),
+    ]
+    resampled = trajectory.points_at(splines, data["resample"]["length"])
+    for index, spline in enumerate(resampled):
+        expected = torch.tensor(data["resample"][f"spline{index}"], dtype=torch.float64)
+        checks.append(Check(f"resample spline{index}", relative_error(spline, expected), PREPARED))
+    return checks
+
+
+# -- schedules and solvers --------------------------------------------------------------------------------------------
+
+
+def run_sigmas(data: dict) -> list[Check]:
+    checks = []
+    for table in data["tables"]:
+        name = f"{table['schedule']} {table['steps']} shift {table['shift']}"
+        sigmas = flow_sigmas(table["schedule"], table["steps"], table["shift"])
+        checks.append(Check(name, relative_error(sigmas, torch.tensor(table["sigmas"])), PREPARED))
+        for boundary, split in table["split"].items():
+            index = boundary_index(sigmas, float(boundary))
+            found = {"index": index, "high_steps": index, "low_steps": table["steps"] - index}
+            checks.append(Check(f"{name} split {boundary}", mismatch(found, {key: split[key] for key in found}), 0))
+    return checks
+
+
+def run_solvers(path: Path, data: dict) -> list[Check]:
+    tensors = tensors_of(path)
+    solvers = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
+    checks = []
+    for run in data["trajectories"]:
+        expected = tensors[f"{run['name']}.x"]
+        for dtype, tolerance in ((torch.float64, 2e-6), (torch.float32, 1e-5)):
+            a, b, x = (tensors[name].to(dtype) for name in ("A", "b", "x_init"))
+            states: list[Tensor] = []
+
+            def model(x, sigma, a=a, b=b, states=states):
+                states.append(x)
+                return x - sigma * (torch.tanh(x @ a.T) + sigma * b - 0.5 * x)
+
+            sigmas = tensors[f"{run['name']}.sigmas"].to(dtype)
+            states.append(solvers[run["solver"]](model, x, sigmas, disable=True))
+            error = relative_error(torch.cat(states), expected)
+            checks.append(Check(f"{run['name']} {dtype}", error, tolerance))
+    return checks
+
+
+def run_riflex(path: Path, data: dict) -> list[Check]:
+    tensors = tensors_of(path)
+    checks = []
+    for table in data["tables"]:
+        name = table["name"]
+        frequencies = riflex.temporal_frequencies(
+            data["dim"], data["theta"], table["latent_frames"], table["k"], table["divide_by"]
+        )
+        angles = torch.tensor(table["positions"], dtype=torch.float64).unsqueeze(-1) * frequencies
+        checks.append(Check(f"{name}.freqs", relative_error(frequencies, tensors[f"{name}.freqs"]), PREPARED))
+        checks.append(Check(f"{name}.cos", relative_error(angles.cos(), tensors[f"{name}.cos"]), PREPARED))
+        checks.append(Check(f"{name}.sin", relative_error(angles.sin(), tensors[f"{name}.sin"]), PREPARED))
+    return checks
+
+
+# -- LoRA, multipliers, sizes -----------------------------------------------------------------------------------------
+
+
+def run_lora(path: Path, data: dict) -> list[Check]:
+    root = path.parent.parent
+    expected = wan_models.load_tensors(path.with_name("expected.safetensors"))
+    index = json.loads((root / "checkpoints" / "index.json").read_text())["rows"]
+    present = (name for name, row in index.items() if all((root / "checkpoints" / p).exists() for p in row["parts"]))
+    model = wan_models.load_model(root / "checkpoints", next(present))
+    base = wan_models.join_factors(wan_models.load_tensors(root / data["base_file"]))
+    checks = []
+    for entry in data["files"]:
+        lora = wan_models.load_tensors(path.parent / entry["file"])
+        patched, report = load_any_lora(model, lora, data["strength"])
+        name = entry["format"] + (" alpha" if entry["has_alpha"] else "")
+        checks.append(Check(f"{name} layers", mismatch(sorted(report.layers), sorted(entry["layers"])), 0))
+        checks.append(Check(f"{name} unmatched", mismatch(report.unmatched, []), 0))
+        weights = {key.removeprefix("diffusion_model."): key for key in patched.model_state_dict()}
+        for layer, key in weights.items():
+            if layer not in base:
+                continue
+            actual = patched.patch_weight_to_device(key, return_weight=True) if key in patched.patches else base[layer]
+            golden = f"{entry['expected_prefix']}.{layer}"
+            changed = layer.removesuffix(".weight") in entry["layers"]
+            target = expected[golden] if changed else base[layer]
+            if changed or key in patched.patches:
+                checks.append(Check(f"{name} {layer}", relative_error(actual, target), PREPARED))
+    return checks
+
+
+def run_multipliers(data: dict) -> list[Check]:
+    checks = []
+    for case in data["cases"]:
+        arguments = (case["text"], case["loras"], case["steps"], case["phases"])
+        switches = [step for step in (case["switch_step"], case["switch_step2"]) if step is not None]
+        try:
+            found = expand_multipliers(*arguments, switches, case["model_switch_phase"])
+        except ValueError:
+            found = "error"
+        expected = "error" if case.get("error") else case["expected"]
+        checks.append(Check(repr(case["text"]), mismatch(found, expected), 0))
+    return checks
+
+
+def run_sizes(data: dict) -> list[Check]:
+    table = {str(ratio): list(size) for ratio, size in sizes.BUCKETS.items()}
+    checks = [Check("table", mismatch(table, data["table_h_w"]), 0)]
+    for case in data["cases"]:
+        source, base = (case["source_width"], case["source_height"]), case["base"]
+        checks.append(Check(f"{source} key", mismatch(sizes.bucket_key(*source), case["ratio_key"]), 0))
+        for name, multiple in (("m16", 16), ("m32", 32)):
+            found = dict(zip(("width", "height"), sizes.bucket_size(*source, base, multiple), strict=True))
+            checks.append(Check(f"{source} {base} {name}", mismatch(found, case[name]), 0))
+    for length in data["lengths"]:
+        checks.append(
+            Check(
+                f"length {length['requested']}", mismatch(sizes.whole_length(length["requested"]), length["frames"]), 0
+            )
+        )
+    return checks

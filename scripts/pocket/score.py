@@ -1,0 +1,138 @@
+"""Score the pocket set on held-out prompts through real ComfyUI graphs: `python scripts/pocket/score.py [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness import pack
+
+
+def score_codec(name: str, models: Path) -> dict[str, float]:
+    """Mean PSNR in dB of held-out clips through core's VAE class: as a whole, and tiled against whole."""
+    import torch
+
+    from pocket import world
+    from pocket.files import load_vae
+    from pocket.judge import psnr
+
+    frames = 17 if name == "ltx-vae" else 9
+    vae = load_vae(models / "vae" / f"pocket_{name.replace('-', '_')}.safetensors")
+    clips = world.render(world.sample_scenes(32, torch.Generator().manual_seed(1), frames, held_out=True), frames)
+    decoded = [vae.decode(vae.encode(c)).reshape(c.shape) for c in clips]
+    return {"psnr": sum(psnr(a, b) for a, b in zip(decoded, clips, strict=True)) / len(clips)}
+
+
+def score_model(name: str, executor, count: int, seed: int) -> dict[str, float]:
+    """Share of prompts obeyed per attribute, over all prompts and over the held-out combinations (first half)."""
+    from pocket import graphs, judge
+
+    frames = graphs.SHIPPED[name].frames
+    scenes = graphs.prompts(count, frames)
+    given = graphs.write_first_frames(executor.base, scenes)
+    controls = {"wan-control": graphs.write_controls, "ltx-ic": graphs.write_references}
+    paths = controls[name](executor.base, scenes, frames) if name in controls else None
+    clips = graphs.run(executor, name, scenes, seed=1000 * seed)
+    found = judge.score(clips, scenes)
+    held = judge.score(clips[: count // 2], scenes[: count // 2])
+    found |= {f"{key} (held out)": value for key, value in held.items()}
+    if name.endswith("-image"):
+        found["first frame dB"] = sum(judge.psnr(c[0], g) for c, g in zip(clips, given, strict=True)) / count
+    if paths is not None:
+        found["path error"] = graphs.mean_path_error(clips, paths)
+        off = {"strength": 0.0} if name == "ltx-ic" else {"given": False}
+        without = graphs.run(executor, name, scenes, seed=1000 * seed, **off)
+        found["path error without the LoRA or control"] = graphs.mean_path_error(without, paths)
+    if name.endswith("-style"):
+        found["outlined"] = sum(judge.hollow(c) is True for c in clips) / count
+    return found
+
+
+def score_takes(executor, count: int, seed: int) -> dict[str, float]:
+    """LongLive takes of six blocks with a switch after three: what is seen in the first block and two after it."""
+    from pocket import graphs, takes
+
+    stories = takes.stories(count, 1)
+    prompt = {}
+    for i, story in enumerate(stories):
+        prompt |= graphs.longlive(f"take_{i}", takes.schedule(story, 3), takes.length(6), seed=1000 * seed + i)
+    result = executor.run(prompt)
+    found = {}
+    for what in ("colour", "direction", "shape", "background"):
+        rows = [takes.followed(result.output(f"take_take_{i}", 2), s, 3, what) for i, s in enumerate(stories)]
+        found[f"{what} before"], found[f"{what} after"] = (sum(c) / count for c in zip(*rows, strict=True))
+    return found
+
+
+def score_minute(executor, seed: int) -> dict[str, float]:
+    """A LongLive take of 60 s whose prompt changes every 10 s."""
+    from pocket import graphs, takes
+
+    blocks = 80
+    story = takes.stories(1, 5)[0]
+    shape = story[0].shape
+    found = {}
+    for mode in ("", " [text only]"):
+        prompt = graphs.longlive("minute", takes.schedule(story, 13, mode), takes.length(blocks), seed=seed)
+        pictures = executor.run(prompt).output("take_minute", 2)
+        followed = takes.followed(pictures, story, 13)
+        found[f"colour{mode}"] = sum(followed) / len(followed)
+        for part, some in {"first": range(7), "last": range(blocks - 7, blocks)}.items():
+            found[f"shape, {part} 5 s{mode}"] = takes.share_of_blocks(pictures, some, lambda v: v.shape == shape)
+    return found
+
+
+def main() -> None:
+    from pocket.files import FOLDER
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", help="wan-vae, ltx-vae, ltx-upsampler, longlive, or a name of graphs.SHIPPED; default: all"
+    )
+    parser.add_argument("--models", type=Path, default=FOLDER)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="sampling seeds")
+    parser.add_argument("--count", type=int, default=64, help="prompts")
+    args = parser.parse_args()
+    pack.alias_pack()
+    if not pack.start_core():
+        raise SystemExit("No ComfyUI found: run `make setup`, or set COMFYUI_PATH")
+    import torch
+
+    from harness.executor import Executor
+    from pocket import graphs
+
+    torch.set_grad_enabled(False)
+    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+        executor = Executor(graphs.make_base(Path(scratch), args.models))
+        for name in args.names or [
+            "wan-vae",
+            "ltx-vae",
+            *graphs.SHIPPED,
+            "ltx-upsampler",
+            "longlive",
+            "longlive-minute",
+        ]:
+            for seed in args.seeds[:1] if name.endswith("-vae") else args.seeds:
+                started = time.perf_counter()
+                if name.endswith("-vae"):
+                    found = score_codec(name, args.models)
+                elif name == "longlive":
+                    found = score_takes(executor, min(args.count, 24), seed)
+                elif name == "ltx-upsampler":
+                    found = graphs.upsampled(executor, graphs.prompts(16, 17))
+                elif name == "longlive-minute":
+                    found = score_minute(executor, seed)
+                else:
+                    found = score_model(name, executor, args.count, seed)
+                rounded = {k: round(v, 3) for k, v in found.items()}
+                print(f"{name} seed {seed} ({time.perf_counter() - started:.0f} s): {json.dumps(rounded)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What `make demo` shows: a prompt as a LongLive take of the pocket set, judged, with a contact sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import world
+from .files import FOLDER
+from .world import Scene
+
+MODEL = FOLDER / "diffusion_models" / "pocket_wan_causal.safetensors"
+PROMPT = "a yellow triangle moving up"
+LENGTH, FPS, SCALE = 57, 16, 6
+COLUMNS, ROWS, SIDE, MARGIN = 6, 2, 192, 22  # of the contact sheet; pixels of a picture, and above for the caption
+
+
+def read_prompt(text: str) -> tuple[Scene, str]:
+    """The scene a prompt means, and the whole sentence the model was trained on. ValueError on an unknown word."""
+    scene = world.parse(text)
+    return scene, world.caption(scene)
+
+
+def graph(text: str, seed: int = 1) -> dict[str, dict[str, Any]]:
+    """The API prompt that makes output/video/pocket_<n>_.mp4 of a sentence."""
+    from . import graphs
+
+    made = graphs.longlive("pocket", f"0s: {read_prompt(text)[1]}", LENGTH, seed)
+    return made | graphs.video_file(["take_pocket", 2], "video/pocket", FPS, SCALE)
+
+
+def read_video(path: Path):
+    """The pictures of a video file. [F, H, W, 3] in 0..1"""
+    import av
+    import numpy
+    import torch
+
+    with av.open(str(path)) as file:
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    return torch.from_numpy(numpy.stack(frames)).float() / 255
+
+
+def verdict(clip, scene: Scene) -> str:
+    """What the judge sees in a clip [F, H, W, 3], and what of it is not as the prompt says."""
+    import torch
+
+    from .judge import judge
+
+    small = torch.nn.functional.interpolate(clip.movedim(-1, 1), size=(64, 64), mode="area").movedim(1, -1)
+    seen = judge(small)
+    if seen is None:
+        return "no shape is to be seen"
+    found = world.caption(Scene(seen.colour, seen.shape, seen.direction, seen.background))
+    wrong = [attribute for attribute, right in seen.agrees(scene).items() if not right]
+    return f"{found}, not as asked: {', '.join(wrong)}" if wrong else f"{found}, as asked"
+
+
+def contact_sheet(clip, caption: str):
+    """A PIL image: pictures of a clip [F, H, W, 3] evenly over time, under the caption."""
+    import torch
+    from PIL import Image, ImageDraw
+
+    step = SIDE + 4
+    image = Image.new("RGB", (COLUMNS * step + 4, ROWS * step + MARGIN), (24, 24, 28))
+    ImageDraw.Draw(image).text((6, 4), caption, fill=(230, 230, 230), font_size=13)
+    count = min(COLUMNS * ROWS, len(clip))
+    for i, frame in enumerate(torch.linspace(0, len(clip) - 1, count).round().long().tolist()):
+        picture = Image.fromarray((clip[frame] * 255).round().to(torch.uint8).numpy())
+        row, column = divmod(i, COLUMNS)
+        image.paste(picture.resize((SIDE, SIDE)), (4 + column * step, MARGIN + row * step))
+    return image

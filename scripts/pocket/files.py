@@ -24,6 +24,20 @@ def save(path: Path, weights: dict[str, torch.Tensor], config: dict | None, dtyp
     )
 
 
+def join(path: Path, parts: dict[str, Path]) -> None:
+    """Write one checkpoint of several files, each under its prefix, with the configs of all."""
+    import comfy.utils
+    from safetensors.torch import save_file
+
+    weights, config = {}, {}
+    for prefix, part in parts.items():
+        found, metadata = comfy.utils.load_torch_file(str(part), return_metadata=True)
+        weights |= {prefix + key: value for key, value in found.items()}
+        config |= json.loads(metadata["config"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, metadata={"config": json.dumps(config)})
+
+
 def load_vae(path: Path):
     """core's VAE object of a file."""
     import comfy.sd

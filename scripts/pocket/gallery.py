@@ -1,0 +1,359 @@
+"""Shipped workflows on the pocket set: what stands in for the real files, and what is then to be seen.
+
+    python scripts/pocket/gallery.py [NAME ...]    run them, judge the clips, write thumbnails, animations
+
+A workflow whose clip does not show what its entry says is not written, and belongs to NOT_SERVED. This module owns
+workflows/<NAME>.jpg of every entry, docs/gallery/ and, through scripts/generate.py, docs/gallery.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from harness import pack
+
+pack.alias_pack()
+pack.start_core()
+
+import torch
+
+import workflows
+from pocket import graphs, thumbnails, world
+from pocket.files import FOLDER, join
+from pocket.footage import Footage, image, video
+from pocket.judge import hollow, judge, psnr
+from pocket.wan_fun import path_error
+from workflows.builder import Prompt, split_target, substitute
+
+THUMBNAILS = pack.ROOT / "workflows"
+ANIMATIONS = pack.ROOT / "docs" / "gallery"
+LTX_CHECKPOINT = "pocket_ltx_with_vae.safetensors"
+LIKE_IMAGE, OFF_WAY = 25.0, 0.06  # dB, share of the width: the bars of image to video and of control
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A workflow on the pocket set.
+
+    text: its prompt. changes, media: "node.widget" -> value, or what to load. seen: number of a picture -> the sentence
+    that holds from there to the next; without it the text holds throughout. begins, follows: the medium that the first
+    picture must be, and whose way the shape must take. bypassed: node -> its input that takes its place.
+    note: what stands in for what, or why a setting differs.
+    """
+
+    text: str
+    changes: dict[str, Any]
+    media: dict[str, Footage] = field(default_factory=dict)
+    seen: dict[int, str] = field(default_factory=dict)
+    begins: str = ""
+    follows: str = ""
+    bypassed: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def caption(self) -> str:
+        """The first sentence, and of each later one the words that are new in it."""
+        first, *later = sentences = list((self.seen or {0: self.text}).values())
+        new = [
+            " ".join(w for w, old in zip(after.split(), before.split(), strict=True) if w != old)
+            for before, after in zip(sentences, later, strict=False)
+        ]
+        return ", then ".join([first, *new])
+
+
+RED = "a red circle moving right on a dark background"
+BLUE = "a blue square moving up on a bright background"
+YELLOW = "a yellow triangle moving left on a dark background"
+GREEN = "a green circle moving right on a bright background"
+PURPLE = "a purple triangle moving down on a dark background"
+CYAN = "a cyan square moving left on a dark background"
+
+
+def outlined(sentence: str) -> str:
+    return sentence.replace("a ", "a outlined ", 1)
+
+
+_LTX = {"model.model_name": LTX_CHECKPOINT, "text_encoder.folder": "pocket_t5", "negative.text": ""}
+_LTX_TWO_PASSES = _LTX | {
+    "upscaler.model_name": "pocket_ltx_upsampler_x2.safetensors",
+    "width.value": 96,  # the smallest size with a first pass at 64
+    "height.value": 96,
+    "length.value": 17,
+}
+_LTX_DECODE = {"decode_settings": "vae"}
+_LTX_DECODE_NOTE = "**Decode settings** is bypassed, as the VAE has no timestep"
+
+_WAN = {"vae.vae_name": "pocket_wan_vae.safetensors", "text_encoder.folder": "pocket_umt5", "negative.text": ""}
+_FUN_SIZE = {"conditioning.width": 64, "conditioning.height": 64, "conditioning.length": 9}
+_FUN = _WAN | _FUN_SIZE | {"model.unet_name": "pocket_wan_fun_control.safetensors"}
+_ONE_EXPERT = "one model is both experts"
+_STYLE = "pocket_wan_outlined.safetensors"
+_STYLE_NOTE = f"{_ONE_EXPERT}; the style LoRA is in the place of both 4-step LoRAs, and outlines show that they act"
+_LORAS = {"lora_high.lora_name": _STYLE, "lora_low.lora_name": _STYLE}
+_PROFILE = workflows.load("Wan_2.2_Accelerator_Recipe").prompt["import"]["inputs"]["text"]
+
+
+def _experts(model: str) -> dict[str, Any]:
+    return _WAN | {f"model_{noise}.unet_name": f"{model}.safetensors" for noise in ("high", "low")}
+
+
+_FUN_EXPERTS = _experts("pocket_wan_fun_control") | _FUN_SIZE
+_T2V_EXPERTS = _experts("pocket_wan") | {"latent.width": 64, "latent.height": 64, "latent.length": 9}
+_LONGLIVE = {
+    "model.model_name": "pocket_wan_causal.safetensors",
+    "model.lora_name": "none",
+    "text_encoder.folder": "pocket_umt5",
+    "vae.vae_name": "pocket_wan_vae.safetensors",
+    "settings.window": 9,  # as it was trained
+    "rollout.width": 64,
+    "rollout.height": 64,
+}
+
+
+def _take(length: int, node: str = "rollout") -> dict[str, Any]:
+    return {f"{node}.length": length, f"{node}.last_frames": length}
+
+
+ENTRIES = {
+    "LTX-Video_0.9.8_Distilled_Text_to_Video": Entry(
+        BLUE,
+        _LTX_TWO_PASSES,
+        bypassed=_LTX_DECODE,
+        note=f"the second pass is at 128 px, twice what the model knows; {_LTX_DECODE_NOTE}",
+    ),
+    "LTX-Video_0.9.8_Dev_Image_to_Video": Entry(
+        PURPLE,
+        _LTX_TWO_PASSES | {f"preset_{n}.preset": "13B 0.9.8 distilled" for n in (1, 2)},
+        media={"image.image": image(PURPLE, 17)},
+        begins="image.image",
+        bypassed=_LTX_DECODE,
+        note="preset of the distilled model, as that of the dev model perturbs blocks 11 to 39 and this model has 4; "
+        + _LTX_DECODE_NOTE,
+    ),
+    "LTX-Video_0.9.8_Video_to_Video": Entry(
+        "a red square moving right on a dark background",
+        _LTX | {"guider.blocks": "[], [1], [2], [2], [2], [2], [2]"},
+        media={"source.file": video(RED, 17, way=6)},
+        follows="source.file",
+        bypassed=_LTX_DECODE,
+        note=f"perturbed blocks 1 and 2 of 4; {_LTX_DECODE_NOTE}",
+    ),
+    "LongLive_1.0_Text_to_Video": Entry(
+        YELLOW, _LONGLIVE | _take(81) | {"budget.width": 64, "budget.height": 64, "budget.length": 81}
+    ),
+    "LongLive_1.0_Interactive": Entry(
+        f"0s: {RED}\n2s: a red circle moving up on a dark background\n4s: a cyan circle moving up on a dark background\n"
+        "6s [new sink]: a cyan circle moving left on a dark background",
+        _LONGLIVE | _take(129),
+        seen={
+            0: RED,
+            45: "a red circle moving up on a dark background",
+            81: "a cyan circle moving up on a dark background",
+            117: "a cyan circle moving left on a dark background",
+        },
+    ),
+    "LongLive_1.0_Endless": Entry(CYAN, _LONGLIVE | _take(117)),
+    "LongLive_1.0_Image_to_Video": Entry(
+        RED, _LONGLIVE | _take(57), media={"image.image": image(RED, 33)}, seen={9: RED}, begins="image.image"
+    ),
+    "LongLive_1.0_Continue": Entry(
+        RED,
+        _LONGLIVE
+        | _take(93, "continue")
+        | {"new_prompt.text": "a green circle moving up on a dark background", "rollout.length": 57, "fork.length": 33},
+        seen={0: RED, 57: "a green circle moving up on a dark background"},
+    ),
+    "Wan_2.1_Fun_Control_from_Edges": Entry(
+        GREEN,
+        _FUN,
+        media={"source.file": video("a yellow circle moving right on a dark background", 9, way=11)},
+        follows="source.file",
+    ),
+    "Wan_2.2_Fun_Control_Start_End": Entry(
+        "a blue circle moving up on a bright background",
+        _FUN_EXPERTS,
+        media={
+            "start_image.image": image("a blue circle moving up on a bright background", 9, way=11),
+            "end_image.image": image("a blue circle moving up on a bright background", 9, at=8, way=11),
+            "control.file": video("a blue circle moving up on a bright background", 9, way=11, kind="depth"),
+        },
+        begins="start_image.image",
+        follows="control.file",
+        note=_ONE_EXPERT,
+    ),
+    "Wan_2.2_Lightning_4_Steps": Entry(BLUE, _T2V_EXPERTS | _LORAS, seen={0: outlined(BLUE)}, note=_STYLE_NOTE),
+    "Wan_2.2_LoRA_Schedule_3_Phases": Entry(
+        YELLOW, _T2V_EXPERTS | _LORAS, seen={0: outlined(YELLOW)}, note=_STYLE_NOTE
+    ),
+    "Wan_2.2_Accelerator_Recipe": Entry(
+        CYAN,
+        _T2V_EXPERTS | {"import.text": re.sub(r"wan2\.2_t2v_\w+\.1_\w+\.safetensors", _STYLE, _PROFILE)},
+        seen={0: outlined(CYAN)},
+        note=_STYLE_NOTE,
+    ),
+    "Wan_2.2_Video_to_Video": Entry(
+        GREEN,
+        _experts("pocket_wan") | {"lora.lora_name": _STYLE, "lora.lora_low_name": _STYLE},
+        media={"source.file": video(GREEN, 9, way=11)},
+        seen={0: outlined(GREEN)},
+        follows="source.file",
+        note=_STYLE_NOTE,
+    ),
+}
+
+# beginning of a name -> why none of the pocket models serves it
+NOT_SERVED = {
+    "LTX_2.3_": "there is no pocket LTX-2.3 model yet",
+    "LTX-Video_2B_Keyframes": "the pocket model does not look at a keyframe behind the clip: the last image has no effect",
+    "LTX-Video_2B_Double_Frame_Rate": "there is no pocket temporal upscaler",
+    "LongLive_2.0_Multi-Shot": "there is no pocket model on latents of the Wan 2.2 VAE",
+    "Wan_2.1_Fun_First_and_Last_Image": "there is no pocket inpaint model",
+    "Wan_2.1_Fun_Control_with_Reference_and_Trajectory": "the pocket control model takes no reference, as V1.0",
+    "Wan_2.1_Fun_Camera": "there is no pocket camera model",
+    "Wan_2.2_Fun_Image_to_Video_Experts": "there is no pocket inpaint model",
+    "Wan_2.2_Fun_Camera_from_File": "there is no pocket camera model",
+    "Wan_2.2_5B_": "there is no pocket model on latents of the Wan 2.2 VAE",
+    "Wan_VACE_": "there is no pocket VACE model",
+}
+
+
+def make_base(folder: Path) -> Path:
+    """A ComfyUI base directory with the pocket set, and LTX-Video and its VAE in one checkpoint as released."""
+    base = graphs.make_base(folder)
+    parts = {"model.diffusion_model.": "diffusion_models/pocket_ltx", "vae.": "vae/pocket_ltx_vae"}
+    files = {prefix: FOLDER / f"{file}.safetensors" for prefix, file in parts.items()}
+    join(base / "models" / "checkpoints" / LTX_CHECKPOINT, files)
+    return base
+
+
+def build(name: str) -> Prompt:
+    """The shipped API prompt of a workflow with what its entry changes."""
+    entry, shipped = ENTRIES[name], workflows.load(name).prompt
+    files = {target: file_name(name, shipped, target) for target in entry.media}
+    prompt = substitute(shipped, {"prompt.text": entry.text, **entry.changes, **files})
+    for id, taken in entry.bypassed.items():
+        source = prompt.pop(id)["inputs"][taken]
+        for node in prompt.values():
+            node["inputs"] |= {key: source for key, value in node["inputs"].items() if value == [id, 0]}
+    return prompt
+
+
+def file_name(name: str, prompt: Prompt, target: str) -> str:
+    """For a medium: a name of its own with the ending of the shipped file."""
+    node, widget = split_target(target)
+    return f"{name}_{node}{Path(prompt[node]['inputs'][widget]).suffix}"
+
+
+def run(executor: Any, name: str) -> torch.Tensor:
+    """The clip that a workflow makes: what it puts into its video file. [F, H, W, 3] in 0..1"""
+    prompt = build(name)
+    for target, footage in ENTRIES[name].media.items():
+        footage.write(executor.base / "input" / file_name(name, workflows.load(name).prompt, target))
+    result = executor.run(prompt)
+    saved = [node["inputs"]["images"] for node in prompt.values() if node["class_type"] == "CreateVideo"]
+    takes = [
+        [id, 2] for id, node in prompt.items() if node["class_type"] in ("OnerLongLiveRollout", "OnerLongLiveContinue")
+    ]
+    return result.output(*[*saved, *takes][-1]).float()
+
+
+def faults(entry: Entry, clip: torch.Tensor) -> list[str]:
+    """What a clip [F, H, W, 3] does not show of what its entry says."""
+    seen = entry.seen or {0: entry.text}
+    found = [
+        fault
+        for (first, sentence), last in zip(seen.items(), [*list(seen)[1:], len(clip)], strict=True)
+        for fault in disobeyed(clip[first:last], sentence)
+    ]
+    size = {"height": clip.shape[1], "width": clip.shape[2]}
+    if entry.begins:
+        like = psnr(clip[0], replace(entry.media[entry.begins], **size).pictures()[0])
+        found += [f"the first picture has {like:.1f} dB to the image"] * (like < LIKE_IMAGE)
+    if entry.follows and not found:
+        off = path_error(judge(clip).path, entry.media[entry.follows].path())
+        found += [f"the shape is {off:.1%} of the width off its way"] * (off >= OFF_WAY)
+    return found
+
+
+def disobeyed(clip: torch.Tensor, sentence: str) -> list[str]:
+    scene, verdict = world.parse(sentence), judge(clip)
+    if verdict is None:
+        return ["no shape is to be seen"]
+    wrong = [name for name, right in verdict.agrees(scene).items() if not right]
+    if hollow(clip) != scene.outlined:
+        wrong.append("outline")
+    return [f"{name} is not that of {sentence!r}" for name in wrong]
+
+
+def reason(name: str) -> str:
+    """Why a workflow is not served; empty if it is."""
+    return "" if name in ENTRIES else next(why for begin, why in NOT_SERVED.items() if name.startswith(begin))
+
+
+def page() -> str:
+    """docs/gallery.md"""
+    served = [(w, ENTRIES[w.name]) for w in workflows.load_all() if w.name in ENTRIES]
+    lines = [
+        "# Gallery",
+        "",
+        "Shipped workflows on the [pocket checkpoints](../pocket/README.md): the graph is the shipped one, with the files, sizes",
+        "and prompt of the pocket set, and what stands under *also*. Each clip was read back and shows what its prompt says. Where a",
+        "clip has a picture or video beside it, that is what the workflow was given. `make gallery` makes all anew.",
+        "",
+        "| workflow | prompt | also |",
+        "| --- | --- | --- |",
+    ]
+    for workflow, entry in served:
+        clip = (
+            f"[{workflow.title}](../workflows/{workflow.name}.json)<br>![{entry.caption}](gallery/{workflow.name}.webp)"
+        )
+        lines.append(f"| {clip} | {entry.caption} | {entry.note} |")
+    lines += ["", "Without a clip, and with a picture of the graph as thumbnail:", ""]
+    lines += ["| workflow | why |", "| --- | --- |"]
+    for workflow in workflows.load_all():
+        if workflow.name not in ENTRIES:
+            lines.append(f"| [{workflow.title}](../workflows/{workflow.name}.json) | {reason(workflow.name)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(name: str, clip: torch.Tensor) -> None:
+    """The thumbnail and the animation of a workflow."""
+    entry, prompt = ENTRIES[name], workflows.load(name).prompt
+    given = {
+        prompt[split_target(target)[0]]["_meta"]["title"]: footage.pictures() for target, footage in entry.media.items()
+    }
+    thumbnails.thumbnail(clip, given, entry.caption).save(THUMBNAILS / f"{name}.jpg", quality=88)
+    ANIMATIONS.mkdir(exist_ok=True)
+    thumbnails.save_animation(clip, list(given.values()), ANIMATIONS / f"{name}.webp")
+
+
+def main() -> int:
+    from harness.executor import Executor
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *ENTRIES], metavar="NAME", help="default: all")
+    names = parser.parse_args().names or list(ENTRIES)
+    torch.set_grad_enabled(False)
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+        executor = Executor(make_base(Path(scratch)))
+        for name in names:
+            clip = run(executor, name)
+            found = faults(ENTRIES[name], clip)
+            print(f"{name}: {'; '.join(found) or 'as told'}", flush=True)
+            wrong += bool(found)
+            if not found:
+                write(name, clip)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

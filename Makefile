@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := $(or $(ONER_VENV),.venv)/bin/python
 
-.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score clean
+.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score gallery clean
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py
@@ -50,6 +50,10 @@ pocket: setup
 
 pocket-score: setup-test
 	@$(PY) scripts/pocket/score.py $(NAMES) --seeds 0 1 2
+
+# Thumbnails and animations of the workflows that the pocket checkpoints serve: make gallery [NAMES=...]
+gallery: setup-test
+	@OMP_NUM_THREADS=1 $(PY) scripts/gallery.py $(NAMES)
 
 clean:
 	rm -rf .artifacts .cache

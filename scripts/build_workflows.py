@@ -29,6 +29,7 @@ import workflows
 from harness.base import PACK_NAME, make_base
 from harness.browser import load_api, load_workflow, open_page, screenshot
 from harness.server import run_server
+from pocket.gallery import ENTRIES as GALLERY
 from workflows.builder import Model, Workflow, split_target
 from workflows.layout import arrange
 
@@ -151,11 +152,16 @@ def note_text(workflow: Workflow) -> str:
 
 
 def write_thumbnail(page: Page, workflow: Workflow) -> None:
-    """The graph on screen: whole as .artifacts/screenshots/<name>.png, and at 16:9 as the template's JPEG."""
+    """The graph on screen: whole as .artifacts/screenshots/<name>.png, and at 16:9 as the template's JPEG.
+
+    The JPEG of a workflow in the gallery is a picture of its clip, and scripts/gallery.py writes it.
+    """
     from PIL import Image
 
     shot = SCREENSHOTS / f"{workflow.name}.png"
     screenshot(page, shot)
+    if workflow.name in GALLERY:
+        return
     small = Image.open(shot).convert("RGB").resize(THUMBNAIL, Image.Resampling.LANCZOS)
     small.save(FOLDER / f"{workflow.name}.jpg", quality=80)
 

@@ -1,4 +1,4 @@
-"""Write what is derived from schemas and workflows: help page tables, node lists, tables of the README.
+"""Write what is derived from schemas and workflows: help page tables, node lists, README tables, the gallery page.
 
 python scripts/generate.py          write
 python scripts/generate.py --check  exit 1 if something is not current
@@ -17,6 +17,7 @@ pack.alias_pack()
 pack.start_core(base_directory=tempfile.mkdtemp())  # no model files: combos of files are empty
 
 from harness.schemas import node_list, summary
+from pocket import gallery
 from workflows import load_all
 
 HELP = pack.ROOT / "web" / "docs"
@@ -64,6 +65,7 @@ def derived_files() -> dict[Path, str]:
     for name, table in (("workflows", workflow_table()), ("models", model_table())):
         text = fill(text, name, table)
     files[readme] = text
+    files[pack.ROOT / "docs" / "gallery.md"] = gallery.page()
     files[pack.ROOT / "docs" / "nodes.md"] = "# Nodes\n\n" + node_table(nodes) + "\n"
     return files
 

@@ -1,41 +1,32 @@
 """Shipped workflows on the pocket set: what stands in for the real files, and what is then to be seen.
 
-    python scripts/pocket/gallery.py [NAME ...]    run them, judge the clips, write thumbnails, animations
-
-A workflow whose clip does not show what its entry says is not written, and belongs to NOT_SERVED. This module owns
-workflows/<NAME>.jpg of every entry, docs/gallery/ and, through scripts/generate.py, docs/gallery.md.
+An entry whose clip does not show what it says has no place here: its workflow then stands in NOT_SERVED.
+scripts/gallery.py runs the entries and writes their pictures, scripts/generate.py writes the page.
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
+import json
 import re
-import sys
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-
-from harness import pack
-
-pack.alias_pack()
-pack.start_core()
-
 import torch
 
 import workflows
-from pocket import graphs, thumbnails, world
-from pocket.files import FOLDER, join
-from pocket.footage import Footage, image, video
-from pocket.judge import hollow, judge, psnr
-from pocket.wan_fun import path_error
 from workflows.builder import Prompt, split_target, substitute
+from workflows.wan_2_2_recipe import PROFILE
 
-THUMBNAILS = pack.ROOT / "workflows"
-ANIMATIONS = pack.ROOT / "docs" / "gallery"
+from . import graphs, world
+from .files import FOLDER, join
+from .footage import Footage, image, video
+from .judge import hollow, judge, psnr
+from .wan_fun import path_error
+
 LTX_CHECKPOINT = "pocket_ltx_with_vae.safetensors"
+TAKES = ("OnerLongLiveRollout", "OnerLongLiveContinue")
 LIKE_IMAGE, OFF_WAY = 25.0, 0.06  # dB, share of the width: the bars of image to video and of control
 
 
@@ -44,8 +35,8 @@ class Entry:
     """A workflow on the pocket set.
 
     text: its prompt. changes, media: "node.widget" -> value, or what to load. seen: number of a picture -> the sentence
-    that holds from there to the next; without it the text holds throughout. begins, follows: the medium that the first
-    picture must be, and whose way the shape must take. bypassed: node -> its input that takes its place.
+    that holds from there to the next; without it the text holds throughout. begins: the medium that the first picture
+    must be. follows: whose way the shape must take. bypassed: node -> its input that takes its place.
     note: what stands in for what, or why a setting differs.
     """
 
@@ -54,19 +45,19 @@ class Entry:
     media: dict[str, Footage] = field(default_factory=dict)
     seen: dict[int, str] = field(default_factory=dict)
     begins: str = ""
-    follows: str = ""
+    follows: Footage | None = None
     bypassed: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
     @property
     def caption(self) -> str:
         """The first sentence, and of each later one the words that are new in it."""
-        first, *later = sentences = list((self.seen or {0: self.text}).values())
+        sentences = list(self.seen.values()) if len(self.seen) > 1 else [self.text]
         new = [
             " ".join(w for w, old in zip(after.split(), before.split(), strict=True) if w != old)
-            for before, after in zip(sentences, later, strict=False)
+            for before, after in itertools.pairwise(sentences)
         ]
-        return ", then ".join([first, *new])
+        return ", then ".join([sentences[0], *new])
 
 
 RED = "a red circle moving right on a dark background"
@@ -98,7 +89,6 @@ _ONE_EXPERT = "one model is both experts"
 _STYLE = "pocket_wan_outlined.safetensors"
 _STYLE_NOTE = f"{_ONE_EXPERT}; the style LoRA is in the place of both 4-step LoRAs, and outlines show that they act"
 _LORAS = {"lora_high.lora_name": _STYLE, "lora_low.lora_name": _STYLE}
-_PROFILE = workflows.load("Wan_2.2_Accelerator_Recipe").prompt["import"]["inputs"]["text"]
 
 
 def _experts(model: str) -> dict[str, Any]:
@@ -116,6 +106,13 @@ _LONGLIVE = {
     "rollout.width": 64,
     "rollout.height": 64,
 }
+
+
+# ways that no prompt tells
+_WALK = video("a yellow circle moving right on a dark background", 9, way=5)
+_RISE = video("a blue circle moving up on a bright background", 9, way=5, kind="depth")
+_LED = video(RED, 9, way=0)
+_SOURCE = video(GREEN, 9, way=12)
 
 
 def _take(length: int, node: str = "rollout") -> dict[str, Any]:
@@ -138,19 +135,12 @@ ENTRIES = {
         note="preset of the distilled model, as that of the dev model perturbs blocks 11 to 39 and this model has 4; "
         + _LTX_DECODE_NOTE,
     ),
-    "LTX-Video_0.9.8_Video_to_Video": Entry(
-        "a red square moving right on a dark background",
-        _LTX | {"guider.blocks": "[], [1], [2], [2], [2], [2], [2]"},
-        media={"source.file": video(RED, 17, way=6)},
-        follows="source.file",
-        bypassed=_LTX_DECODE,
-        note=f"perturbed blocks 1 and 2 of 4; {_LTX_DECODE_NOTE}",
-    ),
     "LongLive_1.0_Text_to_Video": Entry(
         YELLOW, _LONGLIVE | _take(81) | {"budget.width": 64, "budget.height": 64, "budget.length": 81}
     ),
     "LongLive_1.0_Interactive": Entry(
-        f"0s: {RED}\n2s: a red circle moving up on a dark background\n4s: a cyan circle moving up on a dark background\n"
+        f"0s: {RED}\n2s: a red circle moving up on a dark background\n"
+        "4s: a cyan circle moving up on a dark background\n"
         "6s [new sink]: a cyan circle moving left on a dark background",
         _LONGLIVE | _take(129),
         seen={
@@ -172,22 +162,33 @@ ENTRIES = {
         seen={0: RED, 57: "a green circle moving up on a dark background"},
     ),
     "Wan_2.1_Fun_Control_from_Edges": Entry(
-        GREEN,
-        _FUN,
-        media={"source.file": video("a yellow circle moving right on a dark background", 9, way=11)},
-        follows="source.file",
+        "a red circle moving right on a bright background",
+        _FUN | {"guider.cfg": 1.0},
+        media={"source.file": _WALK},
+        follows=_WALK,
+        note="CFG 1, at which the control model follows best",
     ),
     "Wan_2.2_Fun_Control_Start_End": Entry(
-        "a blue circle moving up on a bright background",
+        _RISE.sentence,
         _FUN_EXPERTS,
         media={
-            "start_image.image": image("a blue circle moving up on a bright background", 9, way=11),
-            "end_image.image": image("a blue circle moving up on a bright background", 9, at=8, way=11),
-            "control.file": video("a blue circle moving up on a bright background", 9, way=11, kind="depth"),
+            "start_image.image": image(_RISE.sentence, 9, way=_RISE.way),
+            "end_image.image": image(_RISE.sentence, 9, at=8, way=_RISE.way),
+            "control.file": _RISE,
         },
         begins="start_image.image",
-        follows="control.file",
+        follows=_RISE,
         note=_ONE_EXPERT,
+    ),
+    "Wan_2.2_Fun_Trajectory": Entry(
+        RED,
+        _FUN_EXPERTS
+        | {"trajectory.width": 64, "trajectory.height": 64, "trajectory.length": 9, "trajectory.radius": 8.0}
+        | {"trajectory.coordinates": json.dumps([{"x": round(x), "y": round(y)} for x, y in _LED.path().tolist()])},
+        media={"start_image.image": image(RED, 9, way=_LED.way)},
+        begins="start_image.image",
+        follows=_LED,
+        note=f"{_ONE_EXPERT}; blobs of radius 8, since those made for this size are too small for the model",
     ),
     "Wan_2.2_Lightning_4_Steps": Entry(BLUE, _T2V_EXPERTS | _LORAS, seen={0: outlined(BLUE)}, note=_STYLE_NOTE),
     "Wan_2.2_LoRA_Schedule_3_Phases": Entry(
@@ -195,24 +196,25 @@ ENTRIES = {
     ),
     "Wan_2.2_Accelerator_Recipe": Entry(
         CYAN,
-        _T2V_EXPERTS | {"import.text": re.sub(r"wan2\.2_t2v_\w+\.1_\w+\.safetensors", _STYLE, _PROFILE)},
+        _T2V_EXPERTS | {"import.text": re.sub(r"wan2\.2_t2v_\w+\.1_\w+\.safetensors", _STYLE, PROFILE)},
         seen={0: outlined(CYAN)},
         note=_STYLE_NOTE,
     ),
     "Wan_2.2_Video_to_Video": Entry(
         GREEN,
-        _experts("pocket_wan") | {"lora.lora_name": _STYLE, "lora.lora_low_name": _STYLE},
-        media={"source.file": video(GREEN, 9, way=11)},
+        _experts("pocket_wan") | {"lora.lora_name": _STYLE, "lora.lora_low_name": _STYLE, "sigmas.denoise": 0.6},
+        media={"source.file": _SOURCE},
         seen={0: outlined(GREEN)},
-        follows="source.file",
-        note=_STYLE_NOTE,
+        follows=_SOURCE,
+        note=f"{_STYLE_NOTE}; denoise 0.6, as this model keeps less of its source than a large one",
     ),
 }
 
 # beginning of a name -> why none of the pocket models serves it
 NOT_SERVED = {
     "LTX_2.3_": "there is no pocket LTX-2.3 model yet",
-    "LTX-Video_2B_Keyframes": "the pocket model does not look at a keyframe behind the clip: the last image has no effect",
+    "LTX-Video_0.9.8_Video_to_Video": "the pocket model follows the prompt alone: the source does not steer the motion",
+    "LTX-Video_2B_Keyframes": "the pocket model does not look at a keyframe: the last image has no effect",
     "LTX-Video_2B_Double_Frame_Rate": "there is no pocket temporal upscaler",
     "LongLive_2.0_Multi-Shot": "there is no pocket model on latents of the Wan 2.2 VAE",
     "Wan_2.1_Fun_First_and_Last_Image": "there is no pocket inpaint model",
@@ -223,6 +225,15 @@ NOT_SERVED = {
     "Wan_2.2_5B_": "there is no pocket model on latents of the Wan 2.2 VAE",
     "Wan_VACE_": "there is no pocket VACE model",
 }
+
+
+INTRODUCTION = """# Gallery
+
+Shipped workflows on the [pocket checkpoints](../pocket/README.md), which know a world of moving shapes. Each graph is
+the shipped one with the files, sizes and prompt of that world, and with what *also* says. Every clip was read back by
+image analysis and shows what its prompt says. Left of a clip stands what the workflow was given, if anything.
+`make gallery` makes all anew.
+"""
 
 
 def make_base(folder: Path) -> Path:
@@ -278,7 +289,7 @@ def faults(entry: Entry, clip: torch.Tensor) -> list[str]:
         like = psnr(clip[0], replace(entry.media[entry.begins], **size).pictures()[0])
         found += [f"the first picture has {like:.1f} dB to the image"] * (like < LIKE_IMAGE)
     if entry.follows and not found:
-        off = path_error(judge(clip).path, entry.media[entry.follows].path())
+        off = path_error(judge(clip).path, entry.follows.path())
         found += [f"the shape is {off:.1%} of the width off its way"] * (off >= OFF_WAY)
     return found
 
@@ -300,17 +311,9 @@ def reason(name: str) -> str:
 
 def page() -> str:
     """docs/gallery.md"""
-    served = [(w, ENTRIES[w.name]) for w in workflows.load_all() if w.name in ENTRIES]
-    lines = [
-        "# Gallery",
-        "",
-        "Shipped workflows on the [pocket checkpoints](../pocket/README.md): the graph is the shipped one, with the files, sizes",
-        "and prompt of the pocket set, and what stands under *also*. Each clip was read back and shows what its prompt says. Where a",
-        "clip has a picture or video beside it, that is what the workflow was given. `make gallery` makes all anew.",
-        "",
-        "| workflow | prompt | also |",
-        "| --- | --- | --- |",
-    ]
+    shipped = workflows.load_all()
+    served = [(w, ENTRIES[w.name]) for w in shipped if w.name in ENTRIES]
+    lines = [INTRODUCTION, "| workflow | prompt | also |", "| --- | --- | --- |"]
     for workflow, entry in served:
         clip = (
             f"[{workflow.title}](../workflows/{workflow.name}.json)<br>![{entry.caption}](gallery/{workflow.name}.webp)"
@@ -318,42 +321,7 @@ def page() -> str:
         lines.append(f"| {clip} | {entry.caption} | {entry.note} |")
     lines += ["", "Without a clip, and with a picture of the graph as thumbnail:", ""]
     lines += ["| workflow | why |", "| --- | --- |"]
-    for workflow in workflows.load_all():
+    for workflow in shipped:
         if workflow.name not in ENTRIES:
             lines.append(f"| [{workflow.title}](../workflows/{workflow.name}.json) | {reason(workflow.name)} |")
     return "\n".join(lines) + "\n"
-
-
-def write(name: str, clip: torch.Tensor) -> None:
-    """The thumbnail and the animation of a workflow."""
-    entry, prompt = ENTRIES[name], workflows.load(name).prompt
-    given = {
-        prompt[split_target(target)[0]]["_meta"]["title"]: footage.pictures() for target, footage in entry.media.items()
-    }
-    thumbnails.thumbnail(clip, given, entry.caption).save(THUMBNAILS / f"{name}.jpg", quality=88)
-    ANIMATIONS.mkdir(exist_ok=True)
-    thumbnails.save_animation(clip, list(given.values()), ANIMATIONS / f"{name}.webp")
-
-
-def main() -> int:
-    from harness.executor import Executor
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *ENTRIES], metavar="NAME", help="default: all")
-    names = parser.parse_args().names or list(ENTRIES)
-    torch.set_grad_enabled(False)
-    wrong = 0
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
-        executor = Executor(make_base(Path(scratch)))
-        for name in names:
-            clip = run(executor, name)
-            found = faults(ENTRIES[name], clip)
-            print(f"{name}: {'; '.join(found) or 'as told'}", flush=True)
-            wrong += bool(found)
-            if not found:
-                write(name, clip)
-    return int(wrong > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SIZE = (640, 360)  # of a thumbnail; the browser shows 16:9
 GROUND, FRAME, TEXT, FAINT = (24, 24, 28), (90, 90, 100), (230, 230, 230), (150, 150, 160)
-SIDE, GAP, COLUMNS, ROWS = 148, 8, 4, 2  # of the pictures in a thumbnail
+SIDE, GAP, TITLE, COLUMNS, ROWS = 148, 8, 16, 4, 2  # of the pictures in a thumbnail
 ANIMATED, LEAST_SECONDS, MOST_FPS = 192, 2.0, 16  # side of a picture in an animation; its pace
 
 
@@ -25,19 +25,20 @@ def picture(pixels: torch.Tensor, side: int) -> Image.Image:
 
 
 def thumbnail(clip: torch.Tensor, given: dict[str, torch.Tensor], caption: str) -> Image.Image:
-    """Pictures of the clip over time; to their left what was given (title -> clip), at most two; the caption below."""
+    """Pictures of the clip over time; to their left what was given (title -> clip); the caption below."""
     from PIL import Image, ImageDraw
 
     sheet = Image.new("RGB", SIZE, GROUND)
     draw = ImageDraw.Draw(sheet)
     left = GAP + 4
     if given:
-        shown = list(given.items())[:ROWS]
-        top = GAP + (ROWS - len(shown)) * (SIDE + GAP) // 2
-        for title, pixels in shown:
-            sheet.paste(picture(pixels[len(pixels) // 2], SIDE - 18), (left + 9, top + 18))
-            draw.text((left + 9, top + 1), title, fill=FAINT, font_size=12)
-            top += SIDE + GAP
+        step = ROWS * (SIDE + GAP) // max(ROWS, len(given))
+        side = step - GAP - TITLE
+        top = GAP + (ROWS * (SIDE + GAP) - step * len(given)) // 2
+        for title, pixels in given.items():
+            sheet.paste(picture(pixels[len(pixels) // 2], side), (left + (SIDE - side) // 2, top + TITLE))
+            draw.text((left + (SIDE - side) // 2, top), title, fill=FAINT, font_size=12)
+            top += step
         left += SIDE + GAP
         draw.line((left - GAP // 2, GAP, left - GAP // 2, GAP + ROWS * (SIDE + GAP)), fill=FRAME)
     columns = COLUMNS - bool(given)

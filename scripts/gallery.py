@@ -1,0 +1,61 @@
+"""Run shipped workflows on the pocket checkpoints and write their thumbnails and animations: what `make gallery` runs.
+
+python scripts/gallery.py [NAME ...]    all entries of scripts/pocket/gallery.py, or some
+
+Each clip is read back; if it does not show what its entry says, its pictures stay as they are, status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import pack
+
+pack.alias_pack()
+if not pack.start_core():
+    sys.exit("No ComfyUI found: run `make setup`, or set COMFYUI_PATH")
+
+import torch
+
+import workflows
+from harness.executor import Executor
+from pocket import gallery, thumbnails
+from workflows.builder import split_target
+
+THUMBNAILS = pack.ROOT / "workflows"
+ANIMATIONS = pack.ROOT / "docs" / "gallery"
+
+
+def write(name: str, clip: torch.Tensor) -> None:
+    """The thumbnail and the animation of a workflow."""
+    entry, prompt = gallery.ENTRIES[name], workflows.load(name).prompt
+    titles = {target: prompt[split_target(target)[0]]["_meta"]["title"] for target in entry.media}
+    given = {titles[target]: footage.pictures() for target, footage in entry.media.items()}
+    thumbnails.thumbnail(clip, given, entry.caption).save(THUMBNAILS / f"{name}.jpg", quality=88)
+    ANIMATIONS.mkdir(exist_ok=True)
+    thumbnails.save_animation(clip, list(given.values()), ANIMATIONS / f"{name}.webp")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *gallery.ENTRIES], metavar="NAME", help="default: all")
+    names = parser.parse_args().names or gallery.ENTRIES
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="oner-") as scratch, torch.inference_mode():
+        executor = Executor(gallery.make_base(Path(scratch)))
+        for name in names:
+            clip = gallery.run(executor, name)
+            found = gallery.faults(gallery.ENTRIES[name], clip)
+            print(f"{name}: {'; '.join(found) or 'as told'}", flush=True)
+            if found:
+                failed += 1
+            else:
+                write(name, clip)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

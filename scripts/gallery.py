@@ -34,7 +34,8 @@ def write(name: str, clip: torch.Tensor) -> None:
     entry, prompt = gallery.ENTRIES[name], workflows.load(name).prompt
     titles = {target: prompt[split_target(target)[0]]["_meta"]["title"] for target in entry.media}
     given = {titles[target]: footage.pictures() for target, footage in entry.media.items()}
-    thumbnails.thumbnail(clip, given, entry.caption).save(THUMBNAILS / f"{name}.jpg", quality=88)
+    sheet = thumbnails.thumbnail(clip, given, entry.caption)
+    sheet.save(THUMBNAILS / f"{name}.jpg", quality=88, comment=entry.caption)  # by which tests know whose it is
     ANIMATIONS.mkdir(exist_ok=True)
     thumbnails.save_animation(clip, list(given.values()), ANIMATIONS / f"{name}.webp")
 

@@ -202,14 +202,21 @@ ENTRIES = {
     ),
     "Wan_2.2_Video_to_Video": Entry(
         GREEN,
-        _experts("pocket_wan") | {"lora.lora_name": _STYLE, "lora.lora_low_name": _STYLE, "sigmas.denoise": 0.6},
+        _experts("pocket_wan") | {"lora.lora_name": _STYLE, "lora.lora_low_name": _STYLE},
         media={"source.file": _SOURCE},
         seen={0: outlined(GREEN)},
         follows=_SOURCE,
-        note=f"{_STYLE_NOTE}; denoise 0.6, as this model keeps less of its source than a large one",
+        note=_STYLE_NOTE,
     ),
 }
 
+INTRODUCTION = """# Gallery
+
+Shipped workflows on the [pocket checkpoints](../pocket/README.md), which know a world of moving shapes. Each graph is
+the shipped one with the files, sizes and prompt of that world, and with what *also* says. Every clip was read back by
+image analysis and shows what its prompt says. Left of a clip stands what the workflow was given, if anything.
+`make gallery` makes all anew.
+"""
 # beginning of a name -> why none of the pocket models serves it
 NOT_SERVED = {
     "LTX_2.3_": "there is no pocket LTX-2.3 model yet",
@@ -225,15 +232,6 @@ NOT_SERVED = {
     "Wan_2.2_5B_": "there is no pocket model on latents of the Wan 2.2 VAE",
     "Wan_VACE_": "there is no pocket VACE model",
 }
-
-
-INTRODUCTION = """# Gallery
-
-Shipped workflows on the [pocket checkpoints](../pocket/README.md), which know a world of moving shapes. Each graph is
-the shipped one with the files, sizes and prompt of that world, and with what *also* says. Every clip was read back by
-image analysis and shows what its prompt says. Left of a clip stands what the workflow was given, if anything.
-`make gallery` makes all anew.
-"""
 
 
 def make_base(folder: Path) -> Path:
@@ -270,9 +268,7 @@ def run(executor: Any, name: str) -> torch.Tensor:
         footage.write(executor.base / "input" / file_name(name, workflows.load(name).prompt, target))
     result = executor.run(prompt)
     saved = [node["inputs"]["images"] for node in prompt.values() if node["class_type"] == "CreateVideo"]
-    takes = [
-        [id, 2] for id, node in prompt.items() if node["class_type"] in ("OnerLongLiveRollout", "OnerLongLiveContinue")
-    ]
+    takes = [[id, 2] for id, node in prompt.items() if node["class_type"] in TAKES]
     return result.output(*[*saved, *takes][-1]).float()
 
 
@@ -284,17 +280,19 @@ def faults(entry: Entry, clip: torch.Tensor) -> list[str]:
         for (first, sentence), last in zip(seen.items(), [*list(seen)[1:], len(clip)], strict=True)
         for fault in disobeyed(clip[first:last], sentence)
     ]
-    size = {"height": clip.shape[1], "width": clip.shape[2]}
     if entry.begins:
-        like = psnr(clip[0], replace(entry.media[entry.begins], **size).pictures()[0])
+        given = replace(entry.media[entry.begins], height=clip.shape[1], width=clip.shape[2])
+        like = psnr(clip[0], given.pictures()[0])
         found += [f"the first picture has {like:.1f} dB to the image"] * (like < LIKE_IMAGE)
-    if entry.follows and not found:
-        off = path_error(judge(clip).path, entry.follows.path())
+    verdict = judge(clip)
+    if entry.follows and verdict:
+        off = path_error(verdict.path, entry.follows.path())
         found += [f"the shape is {off:.1%} of the width off its way"] * (off >= OFF_WAY)
     return found
 
 
 def disobeyed(clip: torch.Tensor, sentence: str) -> list[str]:
+    """What of a sentence a clip does not show."""
     scene, verdict = world.parse(sentence), judge(clip)
     if verdict is None:
         return ["no shape is to be seen"]
@@ -315,12 +313,10 @@ def page() -> str:
     served = [(w, ENTRIES[w.name]) for w in shipped if w.name in ENTRIES]
     lines = [INTRODUCTION, "| workflow | prompt | also |", "| --- | --- | --- |"]
     for workflow, entry in served:
-        clip = (
-            f"[{workflow.title}](../workflows/{workflow.name}.json)<br>![{entry.caption}](gallery/{workflow.name}.webp)"
-        )
-        lines.append(f"| {clip} | {entry.caption} | {entry.note} |")
-    lines += ["", "Without a clip, and with a picture of the graph as thumbnail:", ""]
-    lines += ["| workflow | why |", "| --- | --- |"]
+        link, clip = f"[{workflow.title}](../workflows/{workflow.name}.json)", f"gallery/{workflow.name}.webp"
+        lines.append(f"| {link}<br>![{entry.caption}]({clip}) | {entry.caption} | {entry.note} |")
+    lines += ["", "No pocket model serves the others. Their thumbnail is a picture of the graph.", ""]
+    lines += ["| workflow | why not |", "| --- | --- |"]
     for workflow in shipped:
         if workflow.name not in ENTRIES:
             lines.append(f"| [{workflow.title}](../workflows/{workflow.name}.json) | {reason(workflow.name)} |")

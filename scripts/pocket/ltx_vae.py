@@ -57,8 +57,8 @@ FRAMES = 17
 RATE = 4e-4
 NOISE = 0.2  # of the latents, at most
 CLIPS = {64: 1024, 128: 512}  # of each size
-# What the decoder is tuned on, in turn: (size of the clips, size of the part decoded, clips a batch). The parts are what
-# a tiled decode sees.
+# What the decoder is tuned on, in turn: (size of the clips, size of the part decoded, clips a batch). A tiled decode
+# sees such parts.
 VIEWS = ((64, 64, 6), (128, 128, 2), (128, 96, 3))
 SHARES = 0.25, 0.75  # of the budget: both halves together, the decoder alone
 

@@ -19,7 +19,7 @@ class Recipe:
 
 RECIPES = {
     "text": Recipe("text", "text_encoders", 0),
-    "ltx-vae": Recipe("ltx_vae", "vae/pocket_ltx_vae.safetensors", 400),
+    "ltx-vae": Recipe("ltx_vae", "vae/pocket_ltx_vae.safetensors", 1250),
     "wan-vae": Recipe("wan_vae", "vae/pocket_wan_vae.safetensors", 450),
     "ltx": Recipe("ltx_dit", "diffusion_models/pocket_ltx.safetensors", 1500, needs=("ltx-vae",)),
     "wan": Recipe("wan_dit", "diffusion_models/pocket_wan.safetensors", 1500, needs=("wan-vae",)),

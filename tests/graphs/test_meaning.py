@@ -77,15 +77,19 @@ def test_vaes_keep_held_out_clips(codec, size, count):
 
 
 def test_tiled_decoding_is_as_good_as_plain(codec):
+    """In the mean over held-out clips; no clip looks different."""
     vae, frames = codec
-    clip = held_out_clips(1, frames, size=128)[0]
+    clips = held_out_clips({9: 2, 17: 16}[frames], frames, size=128)
     step = vae.spacial_compression_decode()
-    with torch.inference_mode():
-        latent = vae.encode(clip)
-        plain = vae.decode(latent).reshape(clip.shape)
-        tiled = vae.decode_tiled(latent, tile_x=96 // step, tile_y=96 // step, overlap=64 // step).reshape(clip.shape)
-    assert judge.psnr(tiled, clip) == pytest.approx(judge.psnr(plain, clip), abs=0.1)
-    assert judge.psnr(tiled, plain) >= 38
+    better = []
+    for clip in clips:
+        with torch.inference_mode():
+            latent = vae.encode(clip)
+            plain = vae.decode(latent).reshape(clip.shape)
+            tiled = vae.decode_tiled(latent, tile_x=96 // step, tile_y=96 // step, overlap=64 // step)
+        better.append(judge.psnr(tiled.reshape(clip.shape), clip) - judge.psnr(plain, clip))
+        assert judge.psnr(tiled.reshape(clip.shape), plain) >= 38
+    assert sum(better) / len(better) == pytest.approx(0, abs=0.1)
 
 
 def test_streamed_decoding_is_as_good_as_plain():

@@ -28,7 +28,7 @@ RECIPES = {
     "ltx-style": Recipe("ltx_style", "loras/pocket_ltx_outlined.safetensors", 200, needs=("ltx-vae", "ltx")),
     "ltx-ic": Recipe("ltx_ic", "loras/pocket_ltx_ic_depth.safetensors", 400, needs=("ltx-vae", "ltx")),
     "ltx-upsampler": Recipe(
-        "ltx_upsampler", "latent_upscale_models/pocket_ltx_upsampler_x2.safetensors", 200, needs=("ltx-vae",)
+        "ltx_upsampler", "latent_upscale_models/pocket_ltx_upsampler_x2.safetensors", 900, needs=("ltx-vae",)
     ),
     "wan-causal": Recipe("wan_causal", "diffusion_models/pocket_wan_causal.safetensors", 900, needs=("wan-vae", "wan")),
 }

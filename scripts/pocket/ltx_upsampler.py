@@ -1,11 +1,12 @@
 """Latent upsampler x2 for LTX-Video from 64 to 128 px: core's LatentUpsampler on latents of one scene at both sizes.
 
-First it learns the latents of the large clip; then, through the frozen decoder, its pictures: the encoder of the pocket
-VAE is linear and keeps less at 128 px than its decoder can show. Letters: B clips, T, H, W latent grid.
+First it learns the latents of some large clips; then, through the frozen decoder, the pictures of ever new ones.
+Letters: B clips, T, H, W latent grid.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,12 +14,12 @@ from torch import nn
 
 from . import ltx_vae, world
 from .budget import Clock, log
-from .files import load_vae
+from .files import load_into, load_vae
 from .judge import psnr
 from .ltx_vae import FRAMES
 
 SIZE, CLIPS = 64, 640
-BATCHES, RATES = (32, 3), (2e-3, 5e-4)
+BATCHES, RATES = (32, 4), (2e-3, 5e-4)
 FIRST = 0.25  # share of the budget spent on latents alone
 CONFIG = {
     "_class_name": "LatentUpsampler",
@@ -53,39 +54,56 @@ def upsample(model: nn.Module, vae: nn.Module, latent: torch.Tensor) -> torch.Te
     return statistics.normalize(model(statistics.un_normalize(latent)))
 
 
-def train(seconds: float, seed: int, folder: Path, _resume: bool) -> tuple[dict, dict]:
-    """Returns (state dict, metadata config)."""
+def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, dict]:
+    """Returns (state dict, metadata config); resume goes on with the pictures from the weights that are there."""
     from .recipes import RECIPES
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed + (100 if resume else 0))
     vae = load_vae(folder / RECIPES["ltx-vae"].file).first_stage_model.float().requires_grad_(False)
-    scenes = world.sample_scenes(CLIPS, generator, FRAMES)
-    small, large = (_encoded(vae, scenes, size) for size in (SIZE, 2 * SIZE))
-    log(f"encoded {CLIPS} clips at two sizes")
     model = build(seed)
-    for shown, share in ((False, FIRST), (True, 1 - FIRST)):
-        rate = RATES[shown]
-        optimiser, clock = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98)), Clock(seconds * share)
-        while clock.tick():
-            for group in optimiser.param_groups:
-                group["lr"] = rate * min(1.0, clock.steps / 20) * clock.decay(0.4)
-            pick = torch.randint(CLIPS, (BATCHES[shown],), generator=generator)
-            given = small[pick]
-            given = given + 0.1 * torch.rand(len(given), 1, 1, 1, 1, generator=generator) * torch.randn(
-                given.shape, generator=generator
-            )
-            out = upsample(model, vae, given)
-            loss = (out - large[pick]).square().mean()
-            if shown:
-                truth = world.render([scenes[i] for i in pick.tolist()], FRAMES, 2 * SIZE)
-                loss = 0.005 * loss + (ltx_vae.decode(vae, out) - truth).square().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            clock.report(loss.detach())
-        log(f"held out: {held_out_psnr(model, vae):.2f} dB")
+    if resume:
+        load_into(model, folder / RECIPES["ltx-upsampler"].file)
+    else:
+        scenes = world.sample_scenes(CLIPS, generator, FRAMES)
+        small, large = (_encoded(vae, scenes, size) for size in (SIZE, 2 * SIZE))
+        log(f"encoded {CLIPS} clips at two sizes")
+
+        def latents() -> torch.Tensor:
+            pick = torch.randint(CLIPS, (BATCHES[0],), generator=generator)
+            return (upsample(model, vae, _noisy(small[pick], generator)) - large[pick]).square().mean()
+
+        _fit(model, latents, seconds * FIRST, RATES[0])
+        log(f"latents, held out: {held_out_psnr(model, vae):.2f} dB")
+        seconds *= 1 - FIRST
+
+    def pictures() -> torch.Tensor:
+        scenes = world.sample_scenes(BATCHES[1], generator, FRAMES)
+        shuffled = torch.randperm(3, generator=generator)  # of the colours, or it learns the combinations by heart
+        given, truth = (world.render(scenes, FRAMES, size)[..., shuffled] for size in (SIZE, 2 * SIZE))
+        out = upsample(model, vae, _noisy(ltx_vae.encode(vae, given), generator))
+        return (ltx_vae.decode(vae, out) - truth).square().mean()
+
+    _fit(model, pictures, seconds, RATES[1])
+    log(f"held out: {held_out_psnr(model, vae):.2f} dB")
     return model.state_dict(), CONFIG
+
+
+def _fit(model: nn.Module, loss: Callable[[], torch.Tensor], seconds: float, rate: float) -> None:
+    optimiser, clock = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98)), Clock(seconds)
+    while clock.tick():
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, clock.steps / 20) * clock.decay(0.4)
+        value = loss()
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        clock.report(value.detach())
+
+
+def _noisy(latents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    amount = 0.1 * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
+    return latents + amount * torch.randn(latents.shape, generator=generator)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from .files import load_vae
 from .mixture import clips as draw
 
 LATENT = 128
+CELL = 32  # pixels a latent is wide
 BASE = 64
 PAIRS = 28  # of the decoder's 64 last channels: 28 signal pairs, the rest constants
 CONFIG = {
@@ -37,7 +38,9 @@ CONFIG = {
     "decoder_blocks": [
         ["res_x", {"num_layers": 1}],
         ["compress_time", {"multiplier": 1}],
+        ["res_x", {"num_layers": 1}],
         ["compress_all", {"multiplier": 1}],
+        ["res_x", {"num_layers": 2}],
         ["compress_all", {"multiplier": 2}],
         ["res_x", {"num_layers": 1}],
     ],
@@ -52,6 +55,12 @@ CONFIG = {
 }
 FRAMES = 17
 RATE = 4e-4
+NOISE = 0.2  # of the latents, at most
+CLIPS = {64: 1024, 128: 512}  # of each size
+# What the decoder is tuned on, in turn: (size of the clips, size of the part decoded, clips a batch). A tiled decode
+# sees such parts.
+VIEWS = ((64, 64, 6), (128, 128, 2), (128, 96, 3))
+SHARES = 0.25, 0.75  # of the budget: both halves together, the decoder alone
 
 
 def build() -> nn.Module:
@@ -74,11 +83,11 @@ def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, 
     else:
         vae = closed_form(draw(640, FRAMES, generator))
         log(f"closed form: {held_out_psnr(vae):.2f} dB, latent noise 0.3: {held_out_psnr(vae, noise=0.3):.2f} dB")
-        tune(vae, seconds * 0.7, generator, joint=True)
+        tune(vae, seconds * SHARES[0], generator, joint=True, views=VIEWS[:1])
         log(f"joint: {held_out_psnr(vae):.2f} dB, latent noise 0.3: {held_out_psnr(vae, noise=0.3):.2f} dB")
-        seconds *= 0.3
-    tune(vae, seconds, generator, joint=False, sizes=(64, 128))
-    log(f"tuned: {held_out_psnr(vae):.2f} dB, latent noise 0.3: {held_out_psnr(vae, noise=0.3):.2f} dB")
+        seconds *= SHARES[1]
+    tune(vae, seconds, generator, joint=False, views=VIEWS)
+    log(f"tuned: {held_out_psnr(vae):.2f} dB, at 128 px: {held_out_psnr(vae, size=128):.2f} dB")
     return vae.state_dict(), {"vae": CONFIG}
 
 
@@ -129,29 +138,30 @@ def closed_form(clips: torch.Tensor) -> nn.Module:
 
     _invert(decoder, patch, ground, levels)
     generator = torch.Generator().manual_seed(0)
-    for block in (res, res2, decoder.up_blocks[0], decoder.up_blocks[4]):
-        conv = block.res_blocks[0].conv1.conv  # random first, zero second convolution: the identity until tuned
-        conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) * conv.weight[0].numel() ** -0.5)
+    for block in (res, res2, *decoder.up_blocks[::2]):
+        for part in block.res_blocks:  # random first, zero second convolution: the identity until tuned
+            weight = part.conv1.conv.weight
+            weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
     return vae
 
 
 @torch.no_grad()
 def _invert(decoder: nn.Module, patch: torch.Tensor, ground: torch.Tensor, levels: list[torch.Tensor]) -> None:
-    """Write the transposed codec into the decoder: conv_in, res, (2,2,2), (2,2,2), (2,1,1), res, norm, conv_out."""
+    """Write the transposed codec into the decoder: conv_in, (2,2,2), (2,2,2), (2,1,1), norm, conv_out; the rest res."""
     pair, space, deep = levels
     eye = torch.eye(LATENT)
     decoder.conv_in.conv.weight[:, :, 1, 1, 1] = eye
     up = decoder.up_blocks
     _write_up(up[1].conv.conv, deep)
-    _write_up(up[2].conv.conv, space)
+    _write_up(up[3].conv.conv, space)
     # Time pairs: 64 numbers to the first PAIRS patch components of both frames, as +x, -x, and constants.
     half = pair[:, :PAIRS]
     wide = torch.zeros(BASE, BASE, 2, 1, 1)
     wide[:, :PAIRS], wide[:, PAIRS : 2 * PAIRS] = half, -half
-    _write_up(up[3].conv.conv, wide)
+    _write_up(up[5].conv.conv, wide)
     norm = 10.0 * 4.0
     constants = BASE - 2 * PAIRS
-    bias = up[3].conv.conv.bias.view(BASE, 2)
+    bias = up[5].conv.conv.bias.view(BASE, 2)
     bias[2 * PAIRS :] = norm / constants**0.5
     gain = norm / BASE**0.5
     out = decoder.conv_out.conv
@@ -233,30 +243,25 @@ def _whole(half: nn.Module):
 
 
 def tune(
-    vae: nn.Module,
-    seconds: float,
-    generator: torch.Generator,
-    joint: bool,
-    batch: int = 6,
-    sizes: tuple[int, ...] = (64,),
+    vae: nn.Module, seconds: float, generator: torch.Generator, joint: bool, views: tuple[tuple[int, int, int], ...]
 ) -> None:
-    """Train on noisy latents for process seconds: both halves, or the decoder alone with the latents as they are.
-
-    Sizes take turns, so that the decoder knows cells far from an edge too; larger pictures come in smaller batches.
-    """
-    sets = [(draw(1024 * 64**2 // s**2, FRAMES, generator, s) * 255).round().to(torch.uint8) for s in sizes]
+    """Train on noisy latents for process seconds: both halves, or the decoder alone with the latents as they are."""
+    sets = {size: _set(vae, size, generator) for size in {size for size, _, _ in views}}
     weights = list((vae if joint else vae.decoder).parameters())
     optimiser = torch.optim.Adam(weights, lr=RATE, betas=(0.9, 0.98))
     clock = Clock(seconds)
     while clock.tick():
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1.0, clock.steps / 50) * clock.decay(0.4)
-        clips = sets[clock.steps % len(sets)]
-        count = max(1, batch * 64**2 // clips.shape[2] ** 2)
-        target = clips[torch.randint(len(clips), (count,), generator=generator)].float() / 255
-        with torch.set_grad_enabled(joint):
-            z = encode(vae, target)
-        noise = torch.rand(count, 1, 1, 1, 1, generator=generator) * 0.3
+        size, part, count = views[clock.steps % len(views)]
+        clips, latents = sets[size]
+        pick = torch.randint(len(clips), (count,), generator=generator)
+        target = clips[pick].float() / 255
+        z = encode(vae, target) if joint else latents[pick]
+        top, left = torch.randint((size - part) // CELL + 1, (2,), generator=generator).tolist()
+        z = z[..., top : top + part // CELL, left : left + part // CELL]
+        target = target[:, :, CELL * top : CELL * top + part, CELL * left : CELL * left + part]
+        noise = torch.rand(count, 1, 1, 1, 1, generator=generator) * NOISE
         noisy = z + noise * torch.randn(z.shape, generator=generator)
         loss = (decode(vae, noisy) - target).square().mean()
         growth = (z.square().mean() - 1).clamp(min=0).square()  # or the encoder would drown the noise
@@ -268,14 +273,22 @@ def tune(
 
 
 @torch.no_grad()
-def held_out_psnr(vae: nn.Module, count: int = 32, noise: float = 0.0) -> float:
+def _set(vae: nn.Module, size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips of a size in bytes, and their latents."""
+    parts = [draw(64, FRAMES, generator, size) for _ in range(CLIPS[size] // 64)]
+    latents = [encode(vae, some) for part in parts for some in part.split(16)]
+    return torch.cat([(p * 255).round().to(torch.uint8) for p in parts]), torch.cat(latents)
+
+
+@torch.no_grad()
+def held_out_psnr(vae: nn.Module, count: int = 32, noise: float = 0.0, size: int = 64) -> float:
     """Mean PSNR in dB over clips of held-out combinations, through the encoder and the decoder."""
     from .judge import psnr
 
     generator = torch.Generator().manual_seed(1)
     scenes = world.sample_scenes(count, generator, FRAMES, held_out=True)
-    clips = world.render(scenes, FRAMES)
-    z = encode(vae, clips)
+    clips = world.render(scenes, FRAMES, size)
+    z = torch.cat([encode(vae, some) for some in clips.split(8)])
     z = z + noise * torch.randn(z.shape, generator=generator)
-    out = decode(vae, z).clamp(0, 1)
+    out = torch.cat([decode(vae, some) for some in z.split(8)]).clamp(0, 1)
     return sum(psnr(a, b) for a, b in zip(out, clips, strict=True)) / count

@@ -19,7 +19,7 @@ class Recipe:
 
 RECIPES = {
     "text": Recipe("text", "text_encoders", 0),
-    "ltx-vae": Recipe("ltx_vae", "vae/pocket_ltx_vae.safetensors", 400),
+    "ltx-vae": Recipe("ltx_vae", "vae/pocket_ltx_vae.safetensors", 1250),
     "wan-vae": Recipe("wan_vae", "vae/pocket_wan_vae.safetensors", 450),
     "ltx": Recipe("ltx_dit", "diffusion_models/pocket_ltx.safetensors", 1500, needs=("ltx-vae",)),
     "wan": Recipe("wan_dit", "diffusion_models/pocket_wan.safetensors", 1500, needs=("wan-vae",)),
@@ -28,7 +28,7 @@ RECIPES = {
     "ltx-style": Recipe("ltx_style", "loras/pocket_ltx_outlined.safetensors", 200, needs=("ltx-vae", "ltx")),
     "ltx-ic": Recipe("ltx_ic", "loras/pocket_ltx_ic_depth.safetensors", 400, needs=("ltx-vae", "ltx")),
     "ltx-upsampler": Recipe(
-        "ltx_upsampler", "latent_upscale_models/pocket_ltx_upsampler_x2.safetensors", 200, needs=("ltx-vae",)
+        "ltx_upsampler", "latent_upscale_models/pocket_ltx_upsampler_x2.safetensors", 900, needs=("ltx-vae",)
     ),
     "wan-causal": Recipe("wan_causal", "diffusion_models/pocket_wan_causal.safetensors", 900, needs=("wan-vae", "wan")),
 }

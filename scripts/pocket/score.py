@@ -15,7 +15,7 @@ from harness import pack
 
 
 def score_codec(name: str, models: Path) -> dict[str, float]:
-    """Mean PSNR in dB of held-out clips through core's VAE class: as a whole, and tiled against whole."""
+    """Mean PSNR in dB of held-out clips through core's VAE class; at 128 px also what tiles change."""
     import torch
 
     from pocket import world
@@ -24,9 +24,21 @@ def score_codec(name: str, models: Path) -> dict[str, float]:
 
     frames = 17 if name == "ltx-vae" else 9
     vae = load_vae(models / "vae" / f"pocket_{name.replace('-', '_')}.safetensors")
-    clips = world.render(world.sample_scenes(32, torch.Generator().manual_seed(1), frames, held_out=True), frames)
-    decoded = [vae.decode(vae.encode(c)).reshape(c.shape) for c in clips]
-    return {"psnr": sum(psnr(a, b) for a, b in zip(decoded, clips, strict=True)) / len(clips)}
+    tile = {
+        n: pixels // vae.spacial_compression_decode()
+        for n, pixels in {"tile_x": 96, "tile_y": 96, "overlap": 64}.items()
+    }
+    found = {}
+    for size, count in ((64, 32), (128, 16)):
+        scenes = world.sample_scenes(count, torch.Generator().manual_seed(1), frames, held_out=True)
+        clips = world.render(scenes, frames, size)
+        latents = [vae.encode(c) for c in clips]
+        ways = {"": vae.decode, ", tiled": lambda z: vae.decode_tiled(z, **tile)}
+        for way, decode in ways.items():
+            with torch.inference_mode():  # or decode_tiled fails
+                made = [decode(z).reshape(c.shape) for z, c in zip(latents, clips, strict=True)]
+            found[f"psnr at {size} px{way}"] = sum(psnr(a, b) for a, b in zip(made, clips, strict=True)) / count
+    return found
 
 
 def score_model(name: str, executor, count: int, seed: int) -> dict[str, float]:

@@ -68,25 +68,28 @@ def held_out_clips(count: int, frames: int, size: int = 64) -> torch.Tensor:
     return world.render(scenes, frames, size)
 
 
-def test_vaes_keep_held_out_clips(codec):
+@pytest.mark.parametrize(("size", "count"), [(64, 32), (128, 8)])
+def test_vaes_keep_held_out_clips(codec, size, count):
     vae, frames = codec
-    clips = held_out_clips(32, frames)
+    clips = held_out_clips(count, frames, size)
     kept = [judge.psnr(vae.decode(vae.encode(c)).reshape(c.shape), c) for c in clips]
     assert sum(kept) / len(kept) >= 28
 
 
 def test_tiled_decoding_is_as_good_as_plain(codec):
-    """At most 0.1 dB worse; the LTX decoder knows small latents best, so that tiles may even be better."""
+    """In the mean over held-out clips; no clip looks different."""
     vae, frames = codec
-    clip = held_out_clips(1, frames, size=128)[0]
+    clips = held_out_clips({9: 2, 17: 16}[frames], frames, size=128)
     step = vae.spacial_compression_decode()
-    with torch.inference_mode():
-        latent = vae.encode(clip)
-        plain = vae.decode(latent).reshape(clip.shape)
-        tiled = vae.decode_tiled(latent, tile_x=96 // step, tile_y=96 // step, overlap=64 // step).reshape(clip.shape)
-    better = judge.psnr(tiled, clip) - judge.psnr(plain, clip)
-    assert -0.1 <= better <= {9: 0.1, 17: 0.6}[frames]
-    assert judge.psnr(tiled, plain) >= 38
+    better = []
+    for clip in clips:
+        with torch.inference_mode():
+            latent = vae.encode(clip)
+            plain = vae.decode(latent).reshape(clip.shape)
+            tiled = vae.decode_tiled(latent, tile_x=96 // step, tile_y=96 // step, overlap=64 // step)
+        better.append(judge.psnr(tiled.reshape(clip.shape), clip) - judge.psnr(plain, clip))
+        assert judge.psnr(tiled.reshape(clip.shape), plain) >= 38
+    assert sum(better) / len(better) == pytest.approx(0, abs=0.1)
 
 
 def test_streamed_decoding_is_as_good_as_plain():
@@ -121,9 +124,9 @@ def test_longlive_follows_a_prompt_switch_within_two_blocks(switched, what, leas
     assert (before >= least, after >= least) == (True, True), (before, after)
 
 
-def test_the_latent_upsampler_is_sharper_than_scaled_latents(pocket):
+def test_upsampled_latents_are_sharper_than_scaled_pictures_and_scaled_latents(pocket):
     found = graphs.upsampled(pocket, graphs.prompts(8, 17))
-    assert found["upsampled"] >= 23
+    assert found["upsampled"] > found["scaled pictures"]
     assert found["upsampled"] >= found["scaled latents"] + 6
 
 

@@ -1,4 +1,4 @@
-"""Audio VAE and vocoder of LTX-2.3 on the tones of the synthetic world: core's classes, first the VAE, then the vocoder.
+"""Audio VAE and vocoder of LTX-2.3 on the tones of the synthetic world: core's classes, one after the other.
 
 The vocoder has no memory: where the spectrogram stands still, it repeats one frame of 10 ms for ever. So the world's
 pitches are multiples of 100 Hz, and as tones start at phase 0 the wave itself is the target. The bandwidth extension
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tiny.ltx import AUDIO_VAE, VOCODER_BWE, _mel_bases
+from tiny.ltx import AUDIO_VAE, VOCODER_BWE, mel_bases
 
 from . import ltx_vae, world
 from .budget import Clock, log
@@ -26,7 +26,12 @@ _BLOCKS = {**AUDIO_VAE["model"]["params"]["ddconfig"], "ch": 8}
 CONFIG = {
     "audio_vae": {**AUDIO_VAE, "model": {"params": {"ddconfig": _BLOCKS, "sampling_rate": RATE}}},
     "vocoder": {
-        "vocoder": {**VOCODER_BWE["vocoder"], "upsample_initial_channel": 64},
+        "vocoder": {
+            **VOCODER_BWE["vocoder"],
+            "upsample_initial_channel": 64,
+            "upsample_rates": [16, 10],
+            "upsample_kernel_sizes": [32, 20],
+        },
         "bwe": {**VOCODER_BWE["bwe"], "upsample_initial_channel": 16},
     },
 }
@@ -42,8 +47,11 @@ def build(seed: int) -> nn.Module:
         statistics = audio.autoencoder.per_channel_statistics
         statistics.get_buffer("mean-of-means").zero_()
         statistics.get_buffer("std-of-means").fill_(1)
+        for name, p in audio.vocoder.vocoder.named_parameters():
+            if name.endswith("weight") and ("convs2" in name or name.startswith(("conv_pre", "conv_post"))):
+                p.mul_(0.1)  # or it would start, and stay, where the clamp behind it has no slope
         audio.vocoder.bwe_generator.conv_post.weight.zero_()
-        for key, value in _mel_bases(CONFIG["vocoder"]["bwe"]).items():
+        for key, value in mel_bases(CONFIG["vocoder"]["bwe"]).items():
             audio.get_buffer(key).copy_(value)
         audio.vocoder.mel_stft.stft_fn.inverse_basis.zero_()
     return audio

@@ -40,3 +40,18 @@ def load_into(model: torch.nn.Module, path: Path, partly: bool = False) -> None:
     wanted = model.state_dict()
     weights = {k: v.float() for k, v in load_file(path).items() if not partly or k in wanted}
     model.load_state_dict(weights)
+
+
+def with_video_vae(checkpoint: Path, vae: Path, folder: Path) -> None:
+    """Write the checkpoint with a video VAE inside, as LTX-2.3 is released, under its name into the folder."""
+    import comfy.utils
+    from safetensors.torch import save_file
+
+    (weights, config), (video, video_config) = (
+        (file[0], json.loads(file[1]["config"]))
+        for file in (comfy.utils.load_torch_file(str(path), return_metadata=True) for path in (checkpoint, vae))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = weights | {f"vae.{key}": value for key, value in video.items()}
+    metadata = {"config": json.dumps(config | video_config), "model_version": "2.3.0"}
+    save_file(whole, folder / checkpoint.name, metadata)

@@ -8,7 +8,6 @@ Letters: B samples, L text tokens, N video tokens, K audio latents, T, H, W late
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,13 +17,13 @@ from torch import nn
 
 from tiny.ltx import LTX23_TRANSFORMER
 
-from . import audio, ltx_dit, ltx_vae, text, world
+from . import audio, ltx_vae, text, world
 from .budget import log
 from .files import load_vae
 from .trainer import fit, initialise, sigmas
 
 FRAMES, RATE = ltx_vae.FRAMES, audio.FPS
-SIZES = {64: (2560, 64), 128: (640, 20)}  # clips and batch at each width in pixels
+SIZES = {64: (2560, 48), 128: (640, 16)}  # clips and batch at each width in pixels
 LARGE = 0.25  # share of the steps at 128 px, where stage 2 works: noise up to LOUDEST
 LOUDEST = 0.95
 PADDED = 1024
@@ -119,9 +118,7 @@ def _context(x: torch.Tensor) -> torch.Tensor:
 
 def _caption_vectors(start: dict[str, torch.Tensor]) -> torch.Tensor:
     """What LTX-Video's caption projection makes of every word. [words, VIDEO]"""
-    first, second = (
-        [start[f"caption_projection.linear_{i}.{part}"] for part in ("weight", "bias")] for i in (1, 2)
-    )
+    first, second = ([start[f"caption_projection.linear_{i}.{part}"] for part in ("weight", "bias")] for i in (1, 2))
     hidden = nn.functional.gelu(nn.functional.linear(text.vectors(), *first), approximate="tanh")
     return nn.functional.linear(hidden, *second)
 

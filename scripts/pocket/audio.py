@@ -75,8 +75,10 @@ def train(seconds: float, seed: int, _folder: Path, _resume: bool) -> tuple[dict
     audio = build(seed)
     mel = audio.preprocessor.waveform_to_mel(wave, RATE, wave.device)
     tune_codec(audio, mel, seconds * SHARE, generator)
-    normalise(audio, mel)
-    tune_vocoder(audio, mel, wave, seconds * (1 - SHARE), generator)
+    with torch.no_grad():
+        z = torch.cat([codes(audio, part) for part in mel.split(64)])
+    normalise(audio, z)
+    tune_vocoder(audio, z, wave, seconds * (1 - SHARE), generator)
     log(f"held out: pitch {held_out_pitch(audio):.3f}, with latent noise 0.3: {held_out_pitch(audio, noise=0.3):.3f}")
     state = {k.replace("autoencoder.", "audio_vae.", 1): v for k, v in audio.state_dict().items()}
     return state, CONFIG
@@ -113,21 +115,19 @@ def tune_codec(audio: nn.Module, mel: torch.Tensor, seconds: float, generator: t
 
 
 @torch.no_grad()
-def normalise(audio: nn.Module, mel: torch.Tensor) -> None:
-    """Write per-channel statistics: mean 0 and rms 1, where a channel holds anything."""
-    z = codes(audio, mel).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)  # [B * K, 128]
+def normalise(audio: nn.Module, z: torch.Tensor) -> None:
+    """Write the statistics of latents [B, 8, K, 16]: mean 0 and rms 1, where a channel holds anything."""
+    z = z.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)  # [B * K, 128]
     std = z.std(0)
     statistics = audio.autoencoder.per_channel_statistics
     statistics.get_buffer("mean-of-means").copy_(z.mean(0))
     statistics.get_buffer("std-of-means").copy_(std.clamp(min=0.3 * std.square().mean().sqrt()))
 
 
-def tune_vocoder(audio: nn.Module, mel: torch.Tensor, wave: torch.Tensor, seconds: float, generator) -> None:
+def tune_vocoder(audio: nn.Module, z: torch.Tensor, wave: torch.Tensor, seconds: float, generator) -> None:
     """The base vocoder on what the decoder makes of noisy latents: the wave itself and its spectra."""
-    with torch.no_grad():
-        z = torch.cat([codes(audio, part) for part in mel.split(64)])
     for loss in _steps(list(audio.vocoder.vocoder.parameters()), seconds, 2e-3):
-        pick = torch.randint(len(mel), (BATCH // 2,), generator=generator)
+        pick = torch.randint(len(z), (BATCH // 2,), generator=generator)
         with torch.no_grad():
             given = spectrogram(audio, disturbed(z[pick], generator))
         out = audio.vocoder.vocoder(given.transpose(2, 3))

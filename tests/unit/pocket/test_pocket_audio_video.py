@@ -1,12 +1,17 @@
 """The audio VAE, the vocoder and the LTX-2.3 transformer of the pocket set: training paths equal core's, files load."""
 
+import comfy.model_base
 import comfy.model_management
+import comfy.sd
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from oner.ltx.generation import detect_generation, read_header
 from oner.ltx.text_encoder import load_gemma
-from pocket import audio, judge, ltx2_av, text, world
+from pocket import audio, graphs, judge, ltx2_av, ltx_dit, text, world
+from pocket.files import FOLDER, save, with_video_vae
+from pocket.recipes import RECIPES
 
 CAPTION = "a red circle moving right on a dark background"
 
@@ -37,7 +42,8 @@ def test_an_untrained_audio_vae_has_cores_shapes_and_its_extension_adds_nothing(
     torch.testing.assert_close(model.decode(z), model.vocoder.resampler(low).clamp(-1, 1), atol=1e-5, rtol=1e-5)
 
 
-def test_a_few_seconds_of_audio_training_lower_the_error_and_give_normalised_latents(training, tmp_path):
+def test_a_few_seconds_of_audio_training_lower_the_error_and_give_normalised_latents(training, tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "SOUNDS", 32)
     weights, config = audio.train(4, 0, tmp_path, False)
     assert set(config) == {"audio_vae", "vocoder"}
     save_file({k: v.detach().contiguous() for k, v in weights.items()}, tmp_path / "audio.safetensors")
@@ -83,20 +89,35 @@ def test_one_weighted_register_equals_cores_forward_on_a_thousand(sigma_x, sigma
 
 
 def test_the_video_side_starts_from_ltx_video():
-    """Without sound and text both see and attend alike, up to where frames lie in time and the word attention."""
-    from pocket import ltx_dit
-
     small = ltx_dit.build(3)
     model = ltx2_av.build(0, small.state_dict())
     q, old = model.transformer_blocks[1].attn1.to_q, small.transformer_blocks[1].attn1.to_q
     head = old.weight.unflatten(0, (3, 64))[1]
     torch.testing.assert_close(q.weight.unflatten(0, (3, 64))[1], torch.cat([head[0::2], head[1::2]]))
-    torch.testing.assert_close(
-        model.transformer_blocks[2].ff.net[2].weight, small.transformer_blocks[2].ff.net[2].weight
-    )
+    ours, theirs = model.transformer_blocks[2].ff.net[2], small.transformer_blocks[2].ff.net[2]
+    torch.testing.assert_close(ours.weight, theirs.weight)
     words = ltx2_av.Captions(ltx2_av.projection(0, small.state_dict()), model)([CAPTION])[0]
     old_words = small.caption_projection(text.encode([CAPTION])[0])
     torch.testing.assert_close(words[:, :10], ltx2_av._context(old_words)[:, :10], atol=1e-4, rtol=1e-3)
+
+
+def test_a_few_seconds_of_training_give_a_checkpoint_that_core_loads(training, tmp_path, monkeypatch):
+    monkeypatch.setattr(ltx2_av, "SIZES", {64: (8, 4), 128: (4, 2)})
+    monkeypatch.setattr(ltx2_av, "score", lambda *_: {})
+    weights, config = ltx2_av.train(3, 0, FOLDER, False)
+    path = tmp_path / "parts" / graphs.LTX2_FILE
+    save(path, weights, config, "float16")
+    with_video_vae(path, FOLDER / RECIPES["ltx-vae"].file, tmp_path)
+    keys, metadata = read_header(tmp_path / graphs.LTX2_FILE)
+    assert detect_generation((k.removeprefix(ltx2_av.PREFIX) for k in keys), metadata) == "LTX-2.3"
+    with torch.inference_mode():
+        model, _, vae, _ = comfy.sd.load_checkpoint_guess_config(str(tmp_path / graphs.LTX2_FILE), output_clip=False)
+    assert isinstance(model.model, comfy.model_base.LTXAV)
+    loaded = model.model.diffusion_model.transformer_blocks[3].audio_attn2.to_k.weight
+    trained = weights[f"{ltx2_av.PREFIX}transformer_blocks.3.audio_attn2.to_k.weight"]
+    torch.testing.assert_close(loaded.float().cpu(), trained, atol=1e-3, rtol=1e-3)
+    assert not torch.equal(trained, ltx2_av.build(0).transformer_blocks[3].audio_attn2.to_k.weight)
+    assert vae.latent_channels == 128
 
 
 def test_the_judge_hears_pitch_and_balance():

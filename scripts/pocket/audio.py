@@ -7,9 +7,12 @@ adds nothing (zero last convolution) to core's resampled skip. Letters: B sounds
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from tiny.ltx import AUDIO_VAE, VOCODER_BWE, mel_bases
@@ -19,7 +22,7 @@ from .budget import Clock, log
 from .judge import pitch
 from .trainer import initialise
 
-FRAMES, FPS, RATE = ltx_vae.FRAMES, 24.0, 16000
+FRAMES, FPS, RATE, HOP = ltx_vae.FRAMES, 24.0, 16000, 160
 SOUNDS, BATCH = 384, 8
 SHARE = 0.5  # of the budget for the VAE
 _BLOCKS = {**AUDIO_VAE["model"]["params"]["ddconfig"], "ch": 8}
@@ -67,21 +70,41 @@ def encode(audio: nn.Module, sound: torch.Tensor) -> torch.Tensor:
     return audio.encode(sound, RATE)
 
 
-def train(seconds: float, seed: int, _folder: Path, _resume: bool) -> tuple[dict, dict]:
-    """Returns (state dict with the keys of a whole checkpoint, metadata config)."""
-    generator = torch.Generator().manual_seed(seed)
+def load(path: Path) -> nn.Module:
+    """Core's AudioVAE with the weights in a checkpoint."""
+    model = build(0)
+    weights = {k.replace("audio_vae.", "autoencoder.", 1): v.float() for k, v in load_file(path).items()}
+    model.load_state_dict({k: v for k, v in weights.items() if k in model.state_dict()})
+    return model
+
+
+def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, dict]:
+    """Returns (state dict with the keys of a whole checkpoint, metadata config).
+
+    resume tunes the decoder and the vocoder that are there, so that the latents and the transformer beside them stay.
+    """
+    from .recipes import RECIPES
+
+    generator = torch.Generator().manual_seed(seed + (100 if resume else 0))
     scenes = world.sample_scenes(SOUNDS, generator, FRAMES, anywhere=True)
     wave = sounds(scenes, FRAMES) * torch.rand(SOUNDS, 1, 1, generator=generator).sqrt() * 1.2
-    audio = build(seed)
+    path = folder / RECIPES["ltx2-audio"].file
+    audio = load(path) if resume else build(seed)
     mel = audio.preprocessor.waveform_to_mel(wave, RATE, wave.device)
-    tune_codec(audio, mel, seconds * SHARE, generator)
+    if not resume:
+        tune_codec(audio, mel, seconds * SHARE, generator)
+        seconds *= 1 - SHARE
     with torch.no_grad():
         z = torch.cat([codes(audio, part) for part in mel.split(64)])
-    normalise(audio, z)
-    tune_vocoder(audio, z, wave, seconds * (1 - SHARE), generator)
+    if not resume:
+        normalise(audio, z)
+    tune_sound(audio, z, mel, wave, seconds, generator)
     log(f"held out: pitch {held_out_pitch(audio):.3f}, with latent noise 0.3: {held_out_pitch(audio, noise=0.3):.3f}")
     state = {k.replace("autoencoder.", "audio_vae.", 1): v for k, v in audio.state_dict().items()}
-    return state, CONFIG
+    if not resume:
+        return state, CONFIG
+    with safe_open(path, framework="pt") as file:
+        return load_file(path) | state, json.loads(file.metadata()["config"])
 
 
 def codes(audio: nn.Module, mel: torch.Tensor) -> torch.Tensor:
@@ -124,15 +147,22 @@ def normalise(audio: nn.Module, z: torch.Tensor) -> None:
     statistics.get_buffer("std-of-means").copy_(std.clamp(min=0.3 * std.square().mean().sqrt()))
 
 
-def tune_vocoder(audio: nn.Module, z: torch.Tensor, wave: torch.Tensor, seconds: float, generator) -> None:
-    """The base vocoder on what the decoder makes of noisy latents: the wave itself and its spectra."""
-    for loss in _steps(list(audio.vocoder.vocoder.parameters()), seconds, 2e-3):
+def tune_sound(audio: nn.Module, z: torch.Tensor, mel: torch.Tensor, wave: torch.Tensor, seconds: float, generator):
+    """The decoder and the base vocoder on noisy latents as they are: the wave itself, its spectra and its loudness."""
+    weights = [*audio.autoencoder.decoder.parameters(), *audio.vocoder.vocoder.parameters()]
+    for loss in _steps(weights, seconds, 2e-3):
         pick = torch.randint(len(z), (BATCH // 2,), generator=generator)
-        with torch.no_grad():
-            given = spectrogram(audio, disturbed(z[pick], generator))
-        out = audio.vocoder.vocoder(given.transpose(2, 3))
+        shown = spectrogram(audio, disturbed(z[pick], generator))
+        out = audio.vocoder.vocoder(shown.transpose(2, 3))
         target = wave[pick, :, : out.shape[2]]
-        loss(10 * (out - target).abs().mean() + sum(_apart(out, target, size) for size in (256, 1024)))
+        spectra = sum(_apart(out, target, size) for size in (256, 1024))
+        heard = 10 * (out - target).abs().mean() + spectra + 0.5 * (_loudness(out) - _loudness(target)).abs().mean()
+        loss(heard + (shown - mel[pick, :, : shown.shape[2]]).abs().mean())
+
+
+def _loudness(sound: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the power of every 10 ms of a sound [B, 2, N]: what tells the balance."""
+    return sound.unflatten(2, (-1, HOP)).square().mean(3).add(1e-4).log()
 
 
 def _apart(a: torch.Tensor, b: torch.Tensor, size: int) -> torch.Tensor:

@@ -23,8 +23,8 @@ from .files import load_vae
 from .trainer import fit, initialise, sigmas
 
 FRAMES, RATE = ltx_vae.FRAMES, audio.FPS
-SIZES = {64: (2560, 48), 128: (640, 16)}  # clips and batch at each width in pixels
-LARGE = 0.25  # share of the steps at 128 px, where stage 2 works: noise up to LOUDEST
+SIZES = {64: (2560, 48), 128: (640, 24)}  # clips and batch at each width in pixels
+LARGE = (0.25, 0.75)  # share of the steps at 128 px, where stage 2 works with less noise; the same when resumed
 LOUDEST = 0.95
 PADDED = 1024
 PREFIX, PROJECTION = "model.diffusion_model.", "text_embedding_projection."
@@ -264,23 +264,20 @@ def dataset(vae: nn.Module, hearing: nn.Module, generator: torch.Generator, size
     )
 
 
-def load_audio(path: Path) -> nn.Module:
-    """Core's AudioVAE with the weights in a checkpoint."""
-    from safetensors.torch import load_file
-
-    model = audio.build(0)
-    weights = {k.replace("audio_vae.", "autoencoder.", 1): v.float() for k, v in load_file(path).items()}
-    model.load_state_dict({k: v for k, v in weights.items() if k in model.state_dict()})
-    return model
-
-
 def levels(count: int, frames: int, large: bool, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Noise levels [B, T] of the picture, whose first frame is sometimes given, and [B, 1] of the sound.
 
-    A quarter of the sounds has a level of its own, half of these none at all.
+    A quarter of the sounds has a level of its own, half of these none at all. Half of the large pictures have one of
+    the three levels of stage 2.
     """
-    sigma = sigmas(count, generator)[:, None] * (LOUDEST if large else 1.0)
+    from oner.ltx.schedules import SIGMA_PRESETS
+
+    sigma = sigmas(count, generator)[:, None]
     draw = torch.rand(count, 3, generator=generator)
+    if large:
+        stage_2 = torch.tensor(SIGMA_PRESETS["distilled stage 2"][:-1])
+        picked = stage_2[torch.randint(len(stage_2), (count, 1), generator=generator)]
+        sigma = torch.where(torch.rand(count, 1, generator=generator) < 0.5, picked, sigma * LOUDEST)
     other = torch.where(draw[:, 1] < 0.5, 0.0, draw[:, 2])[:, None]
     sigma_y = torch.where(draw[:, :1] < 0.25, other, sigma)
     sigma_x = sigma.repeat(1, frames)
@@ -298,7 +295,7 @@ def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, 
     comfy.model_management.in_training = True  # or RoPE runs in a kernel without a gradient
     generator = torch.Generator().manual_seed(seed + (100 if resume else 0))
     path = folder / RECIPES["ltx2"].file
-    hearing = load_audio(path)
+    hearing = audio.load(path)
     vae = load_vae(folder / RECIPES["ltx-vae"].file).first_stage_model.float()
     sets = {size: dataset(vae, hearing, generator, size, count) for size, (count, _) in SIZES.items()}
     log("; ".join(f"{n} px: rms {t.video.square().mean().sqrt():.2f}" for n, t in sets.items()))
@@ -311,7 +308,7 @@ def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, 
     forwards = {size: Forward(model, t.video.shape[2:], t.sound.shape[2]) for size, t in sets.items()}
 
     def loss(_share: float) -> torch.Tensor:
-        size = 128 if torch.rand(1, generator=generator) < LARGE else 64
+        size = 128 if torch.rand(1, generator=generator) < LARGE[resume] else 64
         takes, batch = sets[size], SIZES[size][1]
         pick = torch.randint(len(takes.scenes), (batch,), generator=generator)
         drop = (torch.rand(batch, generator=generator) < 0.1).tolist()

@@ -27,8 +27,8 @@ def training():
 
 def test_pitches_repeat_with_every_mel_frame():
     """Or a vocoder that sees the spectrogram alone could not go on with the wave."""
-    per_second = audio.RATE / audio.CONFIG["audio_vae"]["preprocessing"]["stft"]["hop_length"]
-    assert all(hz % per_second == 0 for hz in world.PITCHES.values())
+    assert audio.CONFIG["audio_vae"]["preprocessing"]["stft"]["hop_length"] == audio.HOP
+    assert all(hz % (audio.RATE / audio.HOP) == 0 for hz in world.PITCHES.values())
 
 
 def test_an_untrained_audio_vae_has_cores_shapes_and_its_extension_adds_nothing():
@@ -47,7 +47,7 @@ def test_a_few_seconds_of_audio_training_lower_the_error_and_give_normalised_lat
     weights, config = audio.train(4, 0, tmp_path, False)
     assert set(config) == {"audio_vae", "vocoder"}
     save_file({k: v.detach().contiguous() for k, v in weights.items()}, tmp_path / "audio.safetensors")
-    model = ltx2_av.load_audio(tmp_path / "audio.safetensors")
+    model = audio.load(tmp_path / "audio.safetensors")
     with torch.no_grad():
         sound = audio.sounds(world.sample_scenes(32, torch.Generator().manual_seed(3), audio.FRAMES), audio.FRAMES)
         z = audio.encode(model, sound)

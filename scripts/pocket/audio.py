@@ -192,7 +192,7 @@ def _steps(weights: list[nn.Parameter], seconds: float, rate: float):
 
 
 @torch.no_grad()
-def held_out_pitch(audio: nn.Module, count: int = 32, noise: float = 0.0) -> float:
+def held_out_pitch(audio: nn.Module, count: int = 16, noise: float = 0.0) -> float:
     """Share of held-out scenes whose tone still tells the shape after encoding and decoding."""
     generator = torch.Generator().manual_seed(1)
     scenes = world.sample_scenes(count, generator, FRAMES, held_out=True)

@@ -24,7 +24,8 @@ from .trainer import fit, initialise, sigmas
 
 FRAMES, RATE = ltx_vae.FRAMES, audio.FPS
 SIZES = {64: (2560, 48), 128: (640, 24)}  # clips and batch at each width in pixels
-LARGE = (0.25, 0.75)  # share of the steps at 128 px, where stage 2 works with less noise; the same when resumed
+LARGE = (0.25, 0.75)  # share of the steps at 128 px, where stage 2 works with less noise: at first, and from TURN on
+TURN = 0.55  # of the budget; a resumed training is behind it
 LOUDEST = 0.95
 PADDED = 1024
 PREFIX, PROJECTION = "model.diffusion_model.", "text_embedding_projection."
@@ -307,8 +308,8 @@ def train(seconds: float, seed: int, folder: Path, resume: bool) -> tuple[dict, 
     captions = Captions(reads, model)
     forwards = {size: Forward(model, t.video.shape[2:], t.sound.shape[2]) for size, t in sets.items()}
 
-    def loss(_share: float) -> torch.Tensor:
-        size = 128 if torch.rand(1, generator=generator) < LARGE[resume] else 64
+    def loss(share: float) -> torch.Tensor:
+        size = 128 if torch.rand(1, generator=generator) < LARGE[resume or share > TURN] else 64
         takes, batch = sets[size], SIZES[size][1]
         pick = torch.randint(len(takes.scenes), (batch,), generator=generator)
         drop = (torch.rand(batch, generator=generator) < 0.1).tolist()

@@ -5,7 +5,7 @@ import comfy.model_management
 import comfy.sd
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from oner.ltx.generation import detect_generation, read_header
 from oner.ltx.text_encoder import load_gemma
@@ -55,6 +55,17 @@ def test_a_few_seconds_of_audio_training_lower_the_error_and_give_normalised_lat
         shown = audio.spectrogram(model, audio.codes(model, mel))
     assert 0.3 < z.square().mean().sqrt() < 1.5
     assert (shown - mel[:, :, : shown.shape[2]]).abs().mean() < 0.9 * (mel - mel.mean()).abs().mean()
+
+
+def test_tuning_the_sound_keeps_the_latents_and_the_transformer(training, monkeypatch):
+    monkeypatch.setattr(audio, "SOUNDS", 16)
+    before = load_file(FOLDER / RECIPES["ltx2-audio"].file)
+    weights, config = audio.train(2, 0, FOLDER, True)
+    assert set(config) == {"transformer", "audio_vae", "vocoder"}
+    assert weights.keys() == before.keys()
+    tuned = {key for key, value in before.items() if not torch.equal(weights[key].half(), value)}
+    assert tuned
+    assert all(key.startswith(("audio_vae.decoder.", "vocoder.vocoder.")) for key in tuned)
 
 
 def test_the_gemma_folder_gives_the_contexts_of_training(tmp_path):

@@ -44,7 +44,7 @@ generate: setup-test
 workflows: setup-test
 	@$(PY) scripts/build_workflows.py
 
-# Trains the pocket checkpoints from nothing, one thread: make pocket [NAMES="wan-vae wan"]. About an hour and a half.
+# Trains the pocket checkpoints from nothing, one thread: make pocket [NAMES="wan-vae wan"]. About two and a quarter hours.
 pocket: setup
 	@OMP_NUM_THREADS=1 $(PY) scripts/pocket $(NAMES)
 

@@ -24,8 +24,8 @@ def save(path: Path, weights: dict[str, torch.Tensor], config: dict | None, dtyp
     )
 
 
-def join(path: Path, parts: dict[str, Path]) -> None:
-    """Write one checkpoint of several files, each under its prefix, with the configs of all."""
+def join(path: Path, parts: dict[str, Path], **entries: str) -> None:
+    """Write one checkpoint of several files, each under its prefix, with the configs of all and metadata entries."""
     import comfy.utils
     from safetensors.torch import save_file
 
@@ -35,7 +35,7 @@ def join(path: Path, parts: dict[str, Path]) -> None:
         weights |= {prefix + key: value for key, value in found.items()}
         config |= json.loads(metadata["config"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata={"config": json.dumps(config)})
+    save_file(weights, path, metadata=entries | {"config": json.dumps(config)})
 
 
 def load_vae(path: Path):

@@ -14,12 +14,13 @@ import torch
 
 from . import ltx_ic as ltx_ic_lora
 from . import wan_fun, world
-from .files import FOLDER
+from .files import FOLDER, join
 from .judge import judge, psnr
 from .mixture import CONTROLS
 from .world import Scene
 
 Prompt = dict[str, dict[str, Any]]
+LTX2_FILE = "pocket_ltx23.safetensors"
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,63 @@ def ltx_image(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: in
         inputs["positive"], inputs["negative"] = [f"given_{i}", 0], [f"given_{i}", 1]
         inputs["latent_image"] = [f"given_{i}", 2]
     return prompt
+
+
+def ltx2(scenes: list[Scene], seed: int, _steps: int, _cfg: float, frames: int = 17, stages: str = "one") -> Prompt:
+    """LTX-2.3 text to video with sound ("sound_<i>") at 64 x 64 by the distilled sigmas: 8 steps without guidance.
+
+    stages "two" goes on at 128 x 128 as the shipped two-stage workflow does: latent upsampler, then 3 more steps.
+    """
+    size = {"one": 64, "two": 128}[stages]
+    prompt = {
+        "model": _node("OnerLTXModelLoader", model_name=LTX2_FILE),
+        "clip": _node(
+            "OnerTextEncoderLoader", folder="pocket_gemma", type="ltx-2", projection=["model", 3], device="default"
+        ),
+        "empty": _node(
+            "OnerLTXEmptyLatent", width=size, height=size, length=frames, fps=24.0, batch_size=1, stages=stages,
+            audio=True,
+        ),
+        "sampler": _node("KSamplerSelect", sampler_name="euler"),
+        "sigmas_1": _node("OnerLTXSigmaPreset", preset="distilled stage 1"),
+    }  # fmt: skip
+    if stages == "two":
+        prompt["sigmas_2"] = _node("OnerLTXSigmaPreset", preset="distilled stage 2")
+        prompt["upsampler"] = _node("LatentUpscaleModelLoader", model_name="pocket_ltx_upsampler_x2.safetensors")
+    for i, scene in enumerate(scenes):
+        prompt[f"prompt_{i}"] = _node("CLIPTextEncode", clip=["clip", 0], text=world.caption(scene))
+        prompt[f"positive_{i}"] = _node(
+            "LTXVConditioning", positive=[f"prompt_{i}", 0], negative=[f"prompt_{i}", 0], frame_rate=24.0
+        )
+        prompt |= _stage(f"1_{i}", [f"positive_{i}", 0], ["empty", 0], ["sigmas_1", 0], seed + i)
+        last = f"stage_1_{i}"
+        if stages == "two":
+            prompt[f"large_{i}"] = _node(
+                "OnerLTXStageHandOver", positive=[f"positive_{i}", 0], latent=[last, 0],
+                upscale_model=["upsampler", 0], vae=["model", 1],
+            )  # fmt: skip
+            prompt |= _stage(f"2_{i}", [f"large_{i}", 0], [f"large_{i}", 1], ["sigmas_2", 0], seed + i + 1)
+            last = f"stage_2_{i}"
+        prompt[f"parts_{i}"] = _node("OnerLTXStageOutput", latent=[last, 0], audio_source="last stage")
+        prompt[f"clip_{i}"] = _node("VAEDecode", samples=[f"parts_{i}", 0], vae=["model", 1])
+        prompt[f"sound_{i}"] = _node("LTXVAudioVAEDecode", samples=[f"parts_{i}", 1], audio_vae=["model", 2])
+    return prompt
+
+
+def _stage(name: str, positive: list, latent: list, sigmas: list, seed: int) -> Prompt:
+    return {
+        f"guider_{name}": _node("BasicGuider", model=["model", 0], conditioning=positive),
+        f"noise_{name}": _node("RandomNoise", noise_seed=seed),
+        f"stage_{name}": _node(
+            "SamplerCustomAdvanced", noise=[f"noise_{name}", 0], guider=[f"guider_{name}", 0], sampler=["sampler", 0],
+            sigmas=sigmas, latent_image=latent,
+        ),
+    }  # fmt: skip
+
+
+def ltx2_two_stages(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int = 17) -> Prompt:
+    """LTX-2.3 text to video with sound at 128 x 128 in two stages."""
+    return ltx2(scenes, seed, steps, cfg, frames, stages="two")
 
 
 def ltx_upsampled(count: int) -> Prompt:
@@ -233,6 +291,8 @@ SHIPPED = {
     "wan-style": Shipped(9, 12, 2.5, wan_style),
     "ltx-style": Shipped(17, 12, 2.5, ltx_style),
     "ltx-ic": Shipped(17, 12, 1.0, ltx_ic),
+    "ltx2": Shipped(17, 8, 1.0, ltx2),
+    "ltx2-two-stages": Shipped(17, 11, 1.0, ltx2_two_stages),
 }
 
 
@@ -277,13 +337,21 @@ def prompts(count: int, frames: int, seed: int = 64) -> list[Scene]:
 
 
 def make_base(folder: Path, models: Path = FOLDER) -> Path:
-    """A ComfyUI base directory with links to the pocket set among its models."""
+    """A ComfyUI base directory with links to the pocket set among its models, and LTX-2.3 with its video VAE."""
     for entry in models.resolve().glob("*/*"):
+        if entry.name == LTX2_FILE:
+            join_ltx2(entry, models / "vae" / "pocket_ltx_vae.safetensors", folder / "models" / "checkpoints")
+            continue
         link = folder / "models" / entry.parent.name / entry.name
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(entry, target_is_directory=entry.is_dir())
     return folder
+
+
+def join_ltx2(checkpoint: Path, vae: Path, folder: Path) -> None:
+    """Write LTX-2.3 with its video VAE inside, as it is released, under its name into the folder."""
+    join(folder / checkpoint.name, {"": checkpoint, "vae.": vae}, model_version="2.3.0")
 
 
 def first_frames(scenes: list[Scene]) -> torch.Tensor:
@@ -335,12 +403,22 @@ def mean_path_error(clips: torch.Tensor, paths: torch.Tensor) -> float:
 
 def run(executor: Any, name: str, scenes: list[Scene], seed: int = 0, **options: Any) -> torch.Tensor:
     """The clips [B, F, H, W, 3] that the shipped settings of a model give for scenes."""
+    return _run(executor, name, scenes, seed, "clip", **options)[0]
+
+
+def run_with_sound(executor: Any, name: str, scenes: list[Scene], seed: int = 0) -> tuple[torch.Tensor, list[dict]]:
+    """The same, and the sounds as core's AUDIO."""
+    return _run(executor, name, scenes, seed, "sound")
+
+
+def _run(executor, name, scenes, seed, ends: str, **options) -> tuple[torch.Tensor, list[Any]]:
     shipped = SHIPPED[name]
     result = executor.run(_saved(shipped.build(scenes, seed, shipped.steps, shipped.cfg, **options)))
-    return torch.stack([result.output(f"clip_{i}") for i in range(len(scenes))])
+    clips, others = ([result.output(f"{id}_{i}") for i in range(len(scenes))] for id in ("clip", ends))
+    return torch.stack(clips), others
 
 
 def _saved(prompt: Prompt) -> Prompt:
-    """With a preview behind every clip, since ComfyUI runs only what leads to an output node."""
-    clips = [id for id in prompt if id.startswith("clip_")]
-    return prompt | {f"see_{id}": _node("PreviewAny", source=[id, 0]) for id in clips}
+    """With a preview behind every clip and sound, since ComfyUI runs only what leads to an output node."""
+    ends = [id for id in prompt if id.startswith(("clip_", "sound_"))]
+    return prompt | {f"see_{id}": _node("PreviewAny", source=[id, 0]) for id in ends}

@@ -124,3 +124,19 @@ def score(clips: torch.Tensor, scenes: list[Scene]) -> dict[str, float]:
     rows = [judge(c) for c in clips]
     rows = [{} if r is None else r.agrees(s) for r, s in zip(rows, scenes, strict=True)]
     return {a: sum(r.get(a, False) for r in rows) / len(rows) for a in ("colour", "shape", "direction", "background")}
+
+
+def heard(sounds: list[dict], scenes: list[Scene]) -> float:
+    """Share of sounds, each core's AUDIO of one clip, whose pitch tells the shape of their scene."""
+    right = (pitch(s["waveform"][0], s["sample_rate"]) == c.shape for s, c in zip(sounds, scenes, strict=True))
+    return sum(right) / len(scenes)
+
+
+def panned(sounds: list[dict], scenes: list[Scene]) -> dict[str, float]:
+    """Share of the sideways moving scenes whose balance moves the same way."""
+    sideways = [(s, c) for s, c in zip(sounds, scenes, strict=True) if DIRECTIONS[c.direction][0]]
+    right = 0
+    for sound, scene in sideways:
+        way = balance(sound["waveform"][0])
+        right += (way[-1] - way[0]).item() * DIRECTIONS[scene.direction][0] > 0.05
+    return {"balance follows": right / len(sideways)}

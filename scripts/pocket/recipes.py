@@ -30,5 +30,7 @@ RECIPES = {
     "ltx-upsampler": Recipe(
         "ltx_upsampler", "latent_upscale_models/pocket_ltx_upsampler_x2.safetensors", 900, needs=("ltx-vae",)
     ),
+    "ltx2-audio": Recipe("audio", "checkpoints/pocket_ltx23.safetensors", 500),
+    "ltx2": Recipe("ltx2_av", "checkpoints/pocket_ltx23.safetensors", 1800, needs=("ltx-vae", "ltx", "ltx2-audio")),
     "wan-causal": Recipe("wan_causal", "diffusion_models/pocket_wan_causal.safetensors", 900, needs=("wan-vae", "wan")),
 }

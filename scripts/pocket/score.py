@@ -50,6 +50,8 @@ def score_model(name: str, executor, count: int, seed: int) -> dict[str, float]:
     given = graphs.write_first_frames(executor.base, scenes)
     controls = {"wan-control": graphs.write_controls, "ltx-ic": graphs.write_references}
     paths = controls[name](executor.base, scenes, frames) if name in controls else None
+    if name.startswith("ltx2"):
+        return score_with_sound(name, executor, scenes, seed)
     clips = graphs.run(executor, name, scenes, seed=1000 * seed)
     found = judge.score(clips, scenes)
     held = judge.score(clips[: count // 2], scenes[: count // 2])
@@ -64,6 +66,17 @@ def score_model(name: str, executor, count: int, seed: int) -> dict[str, float]:
     if name.endswith("-style"):
         found["outlined"] = sum(judge.hollow(c) is True for c in clips) / count
     return found
+
+
+def score_with_sound(name: str, executor, scenes: list, seed: int) -> dict[str, float]:
+    """Picture and pitch, over all prompts and over the held-out combinations (first half)."""
+    from pocket import graphs, judge
+
+    clips, sounds = graphs.run_with_sound(executor, name, scenes, seed=1000 * seed)
+    half = len(scenes) // 2
+    found = judge.score(clips, scenes) | {"pitch": judge.heard(sounds, scenes)}
+    held = judge.score(clips[:half], scenes[:half]) | {"pitch": judge.heard(sounds[:half], scenes[:half])}
+    return found | {f"{key} (held out)": value for key, value in held.items()} | judge.panned(sounds, scenes)
 
 
 def score_takes(executor, count: int, seed: int) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The text side: a fixed random vector per word of the world's grammar, and the folders that make it a text encoder.
 
-The folders are real T5 and UMT5 models in Hugging Face layout; their attention and feed-forward outputs are zero, so
-that they are embedding plus final norm, with a word tokenizer. Letters: B captions, L tokens, D channels.
+The folders are real T5, UMT5 and Gemma 3 models in Hugging Face layout; their attention and feed-forward outputs are
+zero, so that they are embedding plus final norm, with a word tokenizer. Gemma has its mark in front and not behind.
+Letters: B captions, L tokens, D channels.
 """
 
 from __future__ import annotations
@@ -41,16 +42,22 @@ def train(_seconds: float, _seed: int, folder: Path, _resume: bool) -> None:
 
 
 def write_folders(folder: Path) -> None:
-    """Write pocket_t5 and pocket_umt5 below the folder."""
-    from transformers import T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
+    """Write pocket_t5, pocket_umt5 and pocket_gemma below the folder."""
+    from transformers import Gemma3TextConfig, Gemma3TextModel, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
     shape = {
         "vocab_size": len(TOKENS), "d_model": WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 1,
         "feed_forward_proj": "gated-gelu", "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
     }  # fmt: skip
+    gemma = Gemma3TextConfig(
+        vocab_size=len(TOKENS), hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=8, query_pre_attn_scalar=8, layer_types=["full_attention"], pad_token_id=0,
+        bos_token_id=1, eos_token_id=1,
+    )  # fmt: skip
     for name, config, kind in (
         ("pocket_t5", T5Config(**shape), T5EncoderModel),
         ("pocket_umt5", UMT5Config(**shape), UMT5EncoderModel),
+        ("pocket_gemma", gemma, Gemma3TextModel),  # its norms add 1 to their weights
     ):
         model = kind(config)
         with torch.no_grad():

@@ -286,11 +286,11 @@ def _audio_vae(config: dict, seed: int | str) -> dict[str, torch.Tensor]:
         if key.endswith("conv_post.weight"):  # at full gain the clamp behind it would hide every difference
             state[key] *= 0.02 if "bwe" in config["vocoder"] else 0.1
     if "bwe" in config["vocoder"]:
-        state |= _mel_bases(config["vocoder"]["bwe"])
+        state |= mel_bases(config["vocoder"]["bwe"])
     return state
 
 
-def _mel_bases(bwe: dict) -> dict[str, torch.Tensor]:
+def mel_bases(bwe: dict) -> dict[str, torch.Tensor]:
     """The constants that a bandwidth-extending vocoder stores: Hann-windowed Fourier basis and Slaney mel filters."""
     import torchaudio
 

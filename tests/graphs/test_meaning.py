@@ -17,6 +17,7 @@ from pocket.files import FOLDER, load_vae
 
 COUNT = 64  # prompts, half of them combinations of words that were never trained
 IMAGES = 32
+TWO_STAGES = 8
 NEEDED = {"colour": 0.95, "direction": 0.90, "shape": 0.75, "background": 0.95}
 
 
@@ -47,6 +48,31 @@ def test_text_to_video_obeys_prompts(obeyed, model, prompts):
     count = COUNT if prompts == "all" else COUNT // 2
     found = judge.score(clips[:count], scenes[:count])
     assert {a: found[a] for a, least in NEEDED.items() if found[a] < least} == {}
+
+
+@pytest.fixture(scope="module")
+def sounding(pocket):
+    """LTX-2.3 by the distilled sigmas: clips, sounds and scenes."""
+    scenes = graphs.prompts(COUNT, graphs.SHIPPED["ltx2"].frames)
+    return *graphs.run_with_sound(pocket, "ltx2", scenes), scenes
+
+
+@pytest.mark.parametrize("prompts", ["all", "held out"])
+def test_ltx2_obeys_prompts_in_picture_and_sound(sounding, prompts):
+    count = COUNT if prompts == "all" else COUNT // 2
+    clips, sounds, scenes = (part[:count] for part in sounding)
+    found = judge.score(clips, scenes) | {"pitch": judge.heard(sounds, scenes)}
+    assert {a: found[a] for a, least in {**NEEDED, "pitch": 0.9}.items() if found[a] < least} == {}
+
+
+def test_ltx2_obeys_prompts_in_two_stages(pocket):
+    """All but the shape, which is right in 83 % of 64 prompts: too near to what is needed for so few."""
+    scenes = graphs.prompts(TWO_STAGES, graphs.SHIPPED["ltx2-two-stages"].frames)
+    clips, sounds = graphs.run_with_sound(pocket, "ltx2-two-stages", scenes)
+    assert clips.shape[2:4] == (128, 128)
+    found = judge.score(clips, scenes) | {"pitch": judge.heard(sounds, scenes)}
+    del found["shape"]
+    assert {a: found[a] for a in found if found[a] < {**NEEDED, "pitch": 0.9}[a]} == {}
 
 
 @pytest.mark.parametrize("model", ["ltx-image", "wan-image"])

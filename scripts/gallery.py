@@ -8,6 +8,7 @@ Each clip is read back; if it does not show what its entry says, its pictures st
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -29,15 +30,17 @@ THUMBNAILS = pack.ROOT / "workflows"
 ANIMATIONS = pack.ROOT / "docs" / "gallery"
 
 
-def write(name: str, clip: torch.Tensor) -> None:
-    """The thumbnail and the animation of a workflow."""
+def write(name: str, made: gallery.Made) -> None:
+    """The thumbnail and the animation of a workflow; its own video file if that has a sound."""
     entry, prompt = gallery.ENTRIES[name], workflows.load(name).prompt
     titles = {target: prompt[split_target(target)[0]]["_meta"]["title"] for target in entry.media}
     given = {titles[target]: footage.pictures() for target, footage in entry.media.items()}
-    sheet = thumbnails.thumbnail(clip, given, entry.caption)
+    sheet = thumbnails.thumbnail(made.clip, given, entry.caption)
     sheet.save(THUMBNAILS / f"{name}.jpg", quality=88, comment=entry.caption)  # by which tests know whose it is
     ANIMATIONS.mkdir(exist_ok=True)
-    thumbnails.save_animation(clip, list(given.values()), ANIMATIONS / f"{name}.webp")
+    thumbnails.save_animation(made.clip, list(given.values()), ANIMATIONS / f"{name}.webp")
+    if made.sound:
+        shutil.copy(made.file, ANIMATIONS / f"{name}.mp4")
 
 
 def main() -> int:
@@ -48,13 +51,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="oner-") as scratch, torch.inference_mode():
         executor = Executor(gallery.make_base(Path(scratch)))
         for name in names:
-            clip = gallery.run(executor, name)
-            found = gallery.faults(gallery.ENTRIES[name], clip)
+            made = gallery.run(executor, name)
+            found = gallery.faults(gallery.ENTRIES[name], made)
             print(f"{name}: {'; '.join(found) or 'as told'}", flush=True)
             if found:
                 failed += 1
             else:
-                write(name, clip)
+                write(name, made)
     return int(failed > 0)
 
 

@@ -22,7 +22,7 @@ from workflows.wan_2_2_recipe import PROFILE
 from . import graphs, world
 from .files import FOLDER, join
 from .footage import Footage, image, video
-from .judge import hollow, judge, psnr
+from .judge import hollow, judge, pitch, psnr
 from .wan_fun import path_error
 
 LTX_CHECKPOINT = "pocket_ltx_with_vae.safetensors"
@@ -36,7 +36,8 @@ class Entry:
 
     text: its prompt. changes, media: "node.widget" -> value, or what to load. seen: number of a picture -> the sentence
     that holds from there to the next; without it the text holds throughout. begins: the medium that the first picture
-    must be. follows: whose way the shape must take. bypassed: node -> its input that takes its place.
+    must be. follows: whose way the shape must take. heard: whether the sound must tell the shape that is seen last.
+    bypassed: node -> its input that takes its place.
     note: what stands in for what, or why a setting differs.
     """
 
@@ -46,6 +47,7 @@ class Entry:
     seen: dict[int, str] = field(default_factory=dict)
     begins: str = ""
     follows: Footage | None = None
+    heard: bool = False
     bypassed: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
@@ -58,6 +60,15 @@ class Entry:
             for before, after in itertools.pairwise(sentences)
         ]
         return ", then ".join([sentences[0], *new])
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a workflow made: pictures [F, H, W, 3] in 0..1, and core's AUDIO and the file if they have a sound."""
+
+    clip: torch.Tensor
+    sound: dict[str, Any] | None = None
+    file: Path | None = None
 
 
 RED = "a red circle moving right on a dark background"
@@ -81,6 +92,17 @@ _LTX_TWO_PASSES = _LTX | {
 }
 _LTX_DECODE = {"decode_settings": "vae"}
 _LTX_DECODE_NOTE = "**Decode settings** is bypassed, as the VAE has no timestep"
+
+_LTX_23 = {
+    "model.model_name": graphs.LTX2_FILE,
+    "text_encoder.folder": "pocket_gemma",
+}
+_LTX_23_TWO_STAGES = _LTX_23 | {
+    "upscaler.model_name": "pocket_ltx_upsampler_x2.safetensors",
+    "size.width": 128,
+    "size.height": 128,
+    "size.length": 17,
+}
 
 _WAN = {"vae.vae_name": "pocket_wan_vae.safetensors", "text_encoder.folder": "pocket_umt5", "negative.text": ""}
 _FUN_SIZE = {"conditioning.width": 64, "conditioning.height": 64, "conditioning.length": 9}
@@ -113,6 +135,7 @@ _WALK = video("a yellow circle moving right on a dark background", 9, way=5)
 _RISE = video("a blue circle moving up on a bright background", 9, way=5, kind="depth")
 _LED = video(RED, 9, way=0)
 _SOURCE = video(GREEN, 9, way=12)
+_SPOKEN = replace(video(RED, 17), fps=24, sound=True)
 
 
 def _take(length: int, node: str = "rollout") -> dict[str, Any]:
@@ -120,6 +143,26 @@ def _take(length: int, node: str = "rollout") -> dict[str, Any]:
 
 
 ENTRIES = {
+    "LTX_2.3_Distilled_Text_to_Video": Entry(
+        RED, _LTX_23_TWO_STAGES, heard=True, note="stage 2 is at 128 px, where this model blurs shapes"
+    ),
+    "LTX_2.3_Distilled_Image_to_Video": Entry(
+        PURPLE,
+        _LTX_23_TWO_STAGES,
+        media={"start_image.image": image(PURPLE, 17)},
+        begins="start_image.image",
+        heard=True,
+        note="stage 2 is at 128 px, where this model blurs shapes",
+    ),
+    "LTX_2.3_Retake": Entry(
+        "a red square moving right on a dark background",
+        _LTX_23 | {"fit.width": 64, "fit.height": 64, "window.start_seconds": 0.05, "window.end_seconds": 0.7},
+        media={"source.file": _SPOKEN},
+        seen={9: "a red square moving right on a dark background"},
+        begins="source.file",
+        heard=True,
+        note="all but the first picture is made anew, to show it",
+    ),
     "LTX-Video_0.9.8_Distilled_Text_to_Video": Entry(
         BLUE,
         _LTX_TWO_PASSES,
@@ -217,9 +260,14 @@ the shipped one with the files, sizes and prompt of that world, and with what *a
 image analysis and shows what its prompt says. Left of a clip stands what the workflow was given, if anything.
 `make gallery` makes all anew.
 """
+_BLOCK_28 = "its guidance perturbs block 28, and the pocket model has 4"
 # beginning of a name -> why none of the pocket models serves it
 NOT_SERVED = {
-    "LTX_2.3_": "there is no pocket LTX-2.3 model yet",
+    "LTX_2.3_Text_to_Video": _BLOCK_28,
+    "LTX_2.3_Text_to_Audio": _BLOCK_28,
+    "LTX_2.3_IC-LoRA": "there is no pocket IC-LoRA for LTX-2.3",
+    "LTX_2.3_Lip_Dub": "there is no pocket IC-LoRA for LTX-2.3",
+    "LTX_2.3_": f"{_BLOCK_28}, and there is no pocket distilled LoRA",
     "LTX-Video_0.9.8_Video_to_Video": "the pocket model follows the prompt alone: the source does not steer the motion",
     "LTX-Video_2B_Keyframes": "the pocket model does not look at a keyframe: the last image has no effect",
     "LTX-Video_2B_Double_Frame_Rate": "there is no pocket temporal upscaler",
@@ -261,20 +309,22 @@ def file_name(name: str, prompt: Prompt, target: str) -> str:
     return f"{name}_{node}{Path(prompt[node]['inputs'][widget]).suffix}"
 
 
-def run(executor: Any, name: str) -> torch.Tensor:
-    """The clip that a workflow makes: what it puts into its video file. [F, H, W, 3] in 0..1"""
+def run(executor: Any, name: str) -> Made:
+    """What a workflow puts into its video file."""
     prompt = build(name)
     for target, footage in ENTRIES[name].media.items():
         footage.write(executor.base / "input" / file_name(name, workflows.load(name).prompt, target))
     result = executor.run(prompt)
-    saved = [node["inputs"]["images"] for node in prompt.values() if node["class_type"] == "CreateVideo"]
-    takes = [[id, 2] for id, node in prompt.items() if node["class_type"] in TAKES]
-    return result.output(*[*saved, *takes][-1]).float()
+    if takes := [id for id, node in prompt.items() if node["class_type"] in TAKES]:
+        return Made(result.output(takes[-1], 2).float())
+    saved = next(node["inputs"] for node in prompt.values() if node["class_type"] == "CreateVideo")
+    clip = result.output(*saved["images"]).float()
+    return Made(clip, result.output(*saved["audio"]), result.files[-1]) if "audio" in saved else Made(clip)
 
 
-def faults(entry: Entry, clip: torch.Tensor) -> list[str]:
-    """What a clip [F, H, W, 3] does not show of what its entry says."""
-    seen = entry.seen or {0: entry.text}
+def faults(entry: Entry, made: Made) -> list[str]:
+    """What is not to be seen or heard of what an entry says."""
+    seen, clip = entry.seen or {0: entry.text}, made.clip
     found = [
         fault
         for (first, sentence), last in zip(seen.items(), [*list(seen)[1:], len(clip)], strict=True)
@@ -288,6 +338,12 @@ def faults(entry: Entry, clip: torch.Tensor) -> list[str]:
     if entry.follows and verdict:
         off = path_error(verdict.path, entry.follows.path())
         found += [f"the shape is {off:.1%} of the width off its way"] * (off >= OFF_WAY)
+    if entry.heard:
+        shape, heard = (
+            world.parse(list(seen.values())[-1]).shape,
+            pitch(made.sound["waveform"][0], made.sound["sample_rate"]),
+        )
+        found += [f"the sound is that of {heard}, not of {shape}"] * (heard != shape)
     return found
 
 
@@ -314,7 +370,8 @@ def page() -> str:
     lines = [INTRODUCTION, "| workflow | prompt | also |", "| --- | --- | --- |"]
     for workflow, entry in served:
         link, clip = f"[{workflow.title}](../workflows/{workflow.name}.json)", f"gallery/{workflow.name}.webp"
-        lines.append(f"| {link}<br>![{entry.caption}]({clip}) | {entry.caption} | {entry.note} |")
+        sound = f"<br>[with sound](gallery/{workflow.name}.mp4)" if entry.heard else ""
+        lines.append(f"| {link}<br>![{entry.caption}]({clip}){sound} | {entry.caption} | {entry.note} |")
     lines += ["", "No pocket model serves the others. Their thumbnail is a picture of the graph.", ""]
     lines += ["| workflow | why not |", "| --- | --- |"]
     for workflow in shipped:

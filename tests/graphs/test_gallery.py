@@ -20,7 +20,13 @@ def pocket() -> Executor:
 
 
 @pytest.mark.parametrize(
-    "name", ["LTX-Video_0.9.8_Distilled_Text_to_Video", "Wan_2.1_Fun_Control_from_Edges", "Wan_2.2_Lightning_4_Steps"]
+    "name",
+    [
+        "LTX_2.3_Distilled_Text_to_Video",
+        "LTX-Video_0.9.8_Distilled_Text_to_Video",
+        "Wan_2.1_Fun_Control_from_Edges",
+        "Wan_2.2_Lightning_4_Steps",
+    ],
 )
 def test_workflow_shows_what_its_entry_says(pocket, name):
     assert gallery.faults(gallery.ENTRIES[name], gallery.run(pocket, name)) == []

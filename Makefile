@@ -13,7 +13,7 @@ setup-test:
 	@$(PYTHON) scripts/bootstrap.py --test
 
 demo: setup
-	@$(PY) scripts/demo.py $(if $(PROMPT),--prompt "$(PROMPT)") $(if $(TINY),--tiny) $(if $(KEEP),--keep)
+	@$(PY) scripts/demo.py $(if $(PROMPT),--prompt "$(PROMPT)") $(if $(KEEP),--keep)
 
 test: setup-test
 	@$(PY) scripts/lanes.py

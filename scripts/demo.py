@@ -1,7 +1,7 @@
 """A prompt to a finished MP4 through the real ComfyUI server: what `make demo` runs.
 
-Two videos: the main workflow with sound, on tiny random weights, and a take on the pocket checkpoints, which obey the
-prompt. A prompt of your own makes the take alone; --tiny and --workflow a shipped workflow alone.
+Two videos on the pocket checkpoints, which obey the prompt: the main workflow with sound, and a LongLive take.
+--workflow runs any shipped workflow instead, on tiny random weights.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if not pack.start_core():
 import workflows
 from harness.base import PACK_NAME
 from harness.server import Client, Progress, Server, WorkflowError, output_files, run_server
-from pocket import graphs, show
-from workflows.builder import Workflow
+from pocket import gallery, show
+from workflows.builder import Prompt, Workflow
 
 RESULTS = pack.ROOT / ".artifacts" / "demo"
 BAR = 30  # characters
@@ -72,31 +72,29 @@ def make_video(server: Server, workflow: Workflow, text: str | None) -> Path:
     return copied
 
 
-def show_workflow(server: Server, workflow: Workflow, text: str | None) -> str:
-    """A shipped workflow on random weights, with its link in this server."""
+def show_workflow(server: Server, workflow: Workflow, text: str | None) -> None:
+    """A shipped workflow on random weights."""
     print(f"\n{workflow.title} ({workflow.name})")
     if workflow.tiny_models:
         print("The checkpoints are tiny and their weights random: the video is noise, not what the prompt says.")
     video = make_video(server, workflow, text)
     print(f"\n  {video}")
-    return f"{server.url}/?template={workflow.name}&source={PACK_NAME}"
 
 
-def show_pocket(server: Server, text: str) -> None:
-    """A LongLive take that obeys the prompt, its contact sheet and its graph, in the results folder."""
+def show_pocket(server: Server, text: str, title: str, prompt: Prompt, name: str) -> None:
+    """A video that obeys the prompt, its contact sheet and its graph, in the results folder."""
     scene, caption = show.read_prompt(text)
-    prompt = show.graph(text)
-    print(f'\nLongLive take on the pocket checkpoints: "{caption}"')
+    print(f'\n{title} on the pocket checkpoints: "{caption}"')
     bar = ProgressBar()
     started = time.perf_counter()
     with Client(server.url) as client:
         outputs = client.run(prompt, bar)
     bar.close()
-    made = next(p for p in output_files(outputs, server.output) if p.name.startswith("pocket"))
+    made = next(p for p in output_files(outputs, server.output) if p.parent.name == "oner")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    video = Path(shutil.copy(made, RESULTS / "pocket.mp4"))
-    clip = show.read_video(video)
-    print(f"Done in {time.perf_counter() - started:.1f} s. The judge sees {show.verdict(clip, scene)}")
+    video = Path(shutil.copy(made, RESULTS / f"{name}.mp4"))
+    clip, sound = show.read_video(video), show.read_sound(video)
+    print(f"Done in {time.perf_counter() - started:.1f} s. The judge sees {show.verdict(clip, scene, sound)}")
     sheet, graph = video.with_suffix(".png"), video.with_suffix(".json")
     show.contact_sheet(clip, caption).save(sheet)
     graph.write_text(json.dumps(prompt, indent=1))
@@ -106,26 +104,27 @@ def show_pocket(server: Server, text: str) -> None:
 def main() -> None:
     shipped = {workflow.name: workflow for workflow in workflows.load_all()}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompt", help=f"what the pocket checkpoints show; default: {show.PROMPT}")
+    parser.add_argument("--prompt", help=f"what the videos show; default: {show.PROMPT}")
     parser.add_argument("--keep", action="store_true", help="leave the server up until Ctrl-C")
-    parser.add_argument("--tiny", action="store_true", help="only the main workflow, on random weights")
-    parser.add_argument("--workflow", choices=shipped, help="only this workflow, on random weights")
+    parser.add_argument("--workflow", choices=shipped, metavar="NAME", help="run this one, on random weights")
     options = parser.parse_args()
-    main_workflow = shipped[options.workflow or next(iter(shipped))]
-    chosen = options.workflow is not None or options.tiny
-    if not chosen:
-        show.read_prompt(options.prompt or show.PROMPT)  # an unknown word: say so now
+    chosen = shipped.get(options.workflow)
+    text = options.prompt or show.PROMPT
+    if chosen is None:
+        show.read_prompt(text)  # an unknown word: say so now
     with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
-        base = graphs.make_base(Path(scratch))
-        if chosen or options.prompt is None:
-            main_workflow.write_tiny_models(base / "models")
+        base = gallery.make_base(Path(scratch))
+        if chosen:
+            chosen.write_tiny_models(base / "models")
         print("Starting ComfyUI ...", flush=True)
         with run_server(base, PORT) as server:
-            link = server.url
-            if chosen or options.prompt is None:
-                link = show_workflow(server, main_workflow, options.prompt)
-            if not chosen:
-                show_pocket(server, options.prompt or show.PROMPT)
+            if chosen:
+                show_workflow(server, chosen, options.prompt)
+            else:
+                main_title = shipped[show.WORKFLOW].title
+                show_pocket(server, text, main_title, show.workflow(text), "workflow")
+                show_pocket(server, text, "LongLive take", show.take(text), "take")
+            link = f"{server.url}/?template={options.workflow or show.WORKFLOW}&source={PACK_NAME}"
             if options.keep:
                 print(f"\nIn the browser, until Ctrl-C: {link}", flush=True)
                 server.process.wait()

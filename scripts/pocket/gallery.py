@@ -143,16 +143,14 @@ def _take(length: int, node: str = "rollout") -> dict[str, Any]:
 
 
 ENTRIES = {
-    "LTX_2.3_Distilled_Text_to_Video": Entry(
-        RED, _LTX_23_TWO_STAGES, heard=True, note="stage 2 is at 128 px, where this model blurs shapes"
-    ),
+    "LTX_2.3_Distilled_Text_to_Video": Entry(RED, _LTX_23_TWO_STAGES, heard=True, note="stage 2 is at 128 px"),
     "LTX_2.3_Distilled_Image_to_Video": Entry(
         PURPLE,
         _LTX_23_TWO_STAGES,
         media={"start_image.image": image(PURPLE, 17)},
         begins="start_image.image",
         heard=True,
-        note="stage 2 is at 128 px, where this model blurs shapes",
+        note="stage 2 is at 128 px",
     ),
     "LTX_2.3_Retake": Entry(
         "a red square moving right on a dark background",
@@ -291,11 +289,11 @@ def make_base(folder: Path) -> Path:
     return base
 
 
-def build(name: str) -> Prompt:
-    """The shipped API prompt of a workflow with what its entry changes."""
+def build(name: str, text: str | None = None) -> Prompt:
+    """The shipped API prompt of a workflow with what its entry changes, and maybe another text."""
     entry, shipped = ENTRIES[name], workflows.load(name).prompt
     files = {target: file_name(name, shipped, target) for target in entry.media}
-    prompt = substitute(shipped, {"prompt.text": entry.text, **entry.changes, **files})
+    prompt = substitute(shipped, {"prompt.text": text or entry.text, **entry.changes, **files})
     for id, taken in entry.bypassed.items():
         source = prompt.pop(id)["inputs"][taken]
         for node in prompt.values():

@@ -1,4 +1,4 @@
-"""What `make demo` shows: a prompt as a LongLive take of the pocket set, judged, with a contact sheet."""
+"""What `make demo` shows of a prompt on the pocket set: the main workflow with sound and a LongLive take, judged."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from . import world
-from .files import FOLDER
 from .world import Scene
 
-MODEL = FOLDER / "diffusion_models" / "pocket_wan_causal.safetensors"
 PROMPT = "a yellow triangle moving up"
+WORKFLOW = "LTX_2.3_Distilled_Text_to_Video"
 LENGTH, FPS, SCALE = 57, 16, 6
 COLUMNS, ROWS, SIDE, MARGIN = 6, 2, 192, 22  # of the contact sheet; pixels of a picture, and above for the caption
 
@@ -21,12 +20,19 @@ def read_prompt(text: str) -> tuple[Scene, str]:
     return scene, world.caption(scene)
 
 
-def graph(text: str, seed: int = 1) -> dict[str, dict[str, Any]]:
-    """The API prompt that makes output/video/pocket_<n>_.mp4 of a sentence."""
+def workflow(text: str) -> dict[str, dict[str, Any]]:
+    """The API prompt of the main shipped workflow that makes a video with sound of a sentence."""
+    from . import gallery
+
+    return gallery.build(WORKFLOW, read_prompt(text)[1])
+
+
+def take(text: str, seed: int = 1) -> dict[str, dict[str, Any]]:
+    """The API prompt that makes a video of a LongLive take of a sentence."""
     from . import graphs
 
     made = graphs.longlive("pocket", f"0s: {read_prompt(text)[1]}", LENGTH, seed)
-    return made | graphs.video_file(["take_pocket", 2], "video/pocket", FPS, SCALE)
+    return made | graphs.video_file(["take_pocket", 2], "oner/pocket", FPS, SCALE)
 
 
 def read_video(path: Path):
@@ -40,11 +46,25 @@ def read_video(path: Path):
     return torch.from_numpy(numpy.stack(frames)).float() / 255
 
 
-def verdict(clip, scene: Scene) -> str:
-    """What the judge sees in a clip [F, H, W, 3], and what of it is not as the prompt says."""
+def read_sound(path: Path):
+    """The sound of a video file [channels, samples] and its rate; None if it has none."""
+    import av
+    import numpy
     import torch
 
-    from .judge import judge
+    with av.open(str(path)) as file:
+        if not file.streams.audio:
+            return None
+        stream = file.streams.audio[0]
+        parts = [frame.to_ndarray() for frame in file.decode(stream)]
+        return torch.from_numpy(numpy.concatenate(parts, axis=1)), stream.rate
+
+
+def verdict(clip, scene: Scene, sound=None) -> str:
+    """What the judge sees in a clip [F, H, W, 3] and hears in its sound, and what of it is not as the prompt says."""
+    import torch
+
+    from .judge import judge, pitch
 
     small = torch.nn.functional.interpolate(clip.movedim(-1, 1), size=(64, 64), mode="area").movedim(1, -1)
     seen = judge(small)
@@ -52,6 +72,10 @@ def verdict(clip, scene: Scene) -> str:
         return "no shape is to be seen"
     found = world.caption(Scene(seen.colour, seen.shape, seen.direction, seen.background))
     wrong = [attribute for attribute, right in seen.agrees(scene).items() if not right]
+    if sound is not None:
+        heard = pitch(*sound)
+        found += f", with the tone of a {heard}"
+        wrong += ["tone"] * (heard != scene.shape)
     return f"{found}, not as asked: {', '.join(wrong)}" if wrong else f"{found}, as asked"
 
 

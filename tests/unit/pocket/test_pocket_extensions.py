@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import torch
 
+from harness.pack import ROOT
 from oner.longlive.presets import PRESETS
 from oner.longlive.schedule import parse_prompts, place_prompts
-from pocket import judge, lora, show, takes, wan_dit, wan_fun, world
+from pocket import gallery, judge, lora, show, takes, wan_dit, wan_fun, world
 from pocket.files import save
 
 
@@ -85,4 +86,14 @@ def test_the_demo_says_what_it_sees():
     clip = world.render([world.place(scene, 9)], 9, size=128)[0]
     assert show.verdict(clip, scene) == f"{caption}, as asked"
     assert "not as asked: colour" in show.verdict(clip, world.parse("a red triangle moving up"))
+    tone = world.tone(scene, 9), 16000
+    assert show.verdict(clip, scene, tone) == f"{caption}, with the tone of a triangle, as asked"
+    assert "not as asked: tone" in show.verdict(clip, scene, (world.tone(world.parse("a red circle"), 9), 16000))
     assert show.contact_sheet(clip, caption).size[0] > 6 * show.SIDE
+
+
+def test_the_demo_reads_picture_and_sound_of_a_file():
+    made = ROOT / "docs" / "gallery" / f"{show.WORKFLOW}.mp4"
+    scene, caption = show.read_prompt(gallery.ENTRIES[show.WORKFLOW].text)
+    seen = show.verdict(show.read_video(made), scene, show.read_sound(made))
+    assert seen == f"{caption}, with the tone of a circle, as asked"

@@ -193,7 +193,7 @@ class Forward(nn.Module):
         prompt_y = _time(model.audio_prompt_adaln_single, loudest[1])[0]
         gate_x = _time(model.av_ca_a2v_gate_adaln_single, loudest[1])[0]
         gate_y = _time(model.av_ca_v2a_gate_adaln_single, loudest[0])[0]
-        (pe_x, cross_pe_x), (pe_y, cross_pe_y) = self.positions
+        (pe_x, cross_pe_x), (pe_y, cross_pe_y) = [[_batched(pe, len(x)) for pe in side] for side in self.positions]
         for b in model.transformer_blocks:
             own_x = _ada(b, b.scale_shift_table, mod_x)
             own_y = _ada(b, b.audio_scale_shift_table, mod_y)
@@ -221,6 +221,12 @@ class Forward(nn.Module):
     def _spread(self, times):
         """From a row per latent frame to a row per token."""
         return [t.repeat_interleave(self.plane, dim=1) for t in times]
+
+
+def _batched(pe: tuple, count: int) -> tuple:
+    """Rotary tables of one sample, and how they lie, for as many; ComfyUI 0.27 and older do not broadcast them."""
+    *tables, split = pe
+    return *(t.expand(count, *t.shape[1:]) for t in tables), split
 
 
 def _time(module: nn.Module, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

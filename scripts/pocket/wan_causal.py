@@ -29,7 +29,7 @@ SPAN = text.LENGTH + 1
 
 @dataclass(frozen=True)
 class Take:
-    """A clip whose colour and direction may change where a block begins; one scene per block, shape and size shared.
+    """A clip whose colour, direction and shape may change where a block begins; one scene per block, size shared.
 
     first is the first block that is to be learned: a take with first > 0 stands for the middle of a long one. With a
     jump (x, y) its first block is a sink, kept from long before the second.
@@ -49,12 +49,20 @@ class Take:
         first = self.scenes[0]
         steps[0] = torch.tensor([first.x, first.y])
         steps[EDGES[1]] += torch.tensor(self.jump)
-        cover = world.masks([first], FRAMES, path=steps.cumsum(0)[None])[0, ..., None]
-        return torch.lerp(torch.tensor(world.BACKGROUNDS[first.background]), colour, cover)
+        path = steps.cumsum(0)[None]
+        covers = {shape: world.masks([replace(first, shape=shape)], FRAMES, path=path)[0] for shape in self.shapes}
+        cover = torch.cat([covers[s.shape][a:b] for s, a, b in zip(self.scenes, EDGES[:-1], EDGES[1:], strict=True)])
+        return torch.lerp(torch.tensor(world.BACKGROUNDS[first.background]), colour, cover[..., None])
+
+    @property
+    def shapes(self) -> set[str]:
+        return {scene.shape for scene in self.scenes}
 
 
 def takes(count: int, generator: torch.Generator) -> list[Take]:
-    """60 % change colour, direction or both at the second or third block.
+    """60 % change colour, direction or both at the second or third block, half of these draw the shape anew too.
+
+    A changed shape teaches to draw what the caption says over a history that shows another: else errors would grow.
 
     Half open as the text-to-video clips do, a quarter begin anywhere, a quarter have a sink before them.
     """
@@ -65,12 +73,12 @@ def takes(count: int, generator: torch.Generator) -> list[Take]:
     others = world.sample_scenes(count, generator, FRAMES, anywhere=True)
     out = []
     for i, (scene, other) in enumerate(zip(starts, others, strict=True)):
-        switch, edge, kind = torch.rand(3, generator=generator).tolist()
+        switch, edge, kind, form = torch.rand(4, generator=generator).tolist()
         after = scene
         if switch < 0.6:
             colour = other.colour if kind < 0.7 else scene.colour
             direction = other.direction if kind > 0.3 else scene.direction
-            after = replace(scene, colour=colour, direction=direction)
+            after = replace(scene, colour=colour, direction=direction, shape=other.shape if form < 0.5 else scene.shape)
         cut = 1 + int(edge * (BLOCKS - 1))
         jump = (0.0, 0.0)
         if i >= half + quarter:

@@ -13,6 +13,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from .names import plain_path
+
 
 def read_config(folder: Path) -> dict:
     """The folder's config.json as a dict; ValueError if there is none or it is not JSON."""
@@ -47,7 +49,8 @@ def weight_files(folder: Path) -> dict[str, Path]:
     if len(indices) > 1:
         raise ValueError(f"{folder} holds {len(indices)} weight indices ({_names(indices)}): keep one")
     if indices:
-        return {key: folder / name for key, name in json.loads(indices[0].read_text())["weight_map"].items()}
+        places = json.loads(indices[0].read_text())["weight_map"]
+        return {key: folder / plain_path(name, f"{indices[0]} names a file") for key, name in places.items()}
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ValueError(f"{folder} holds no .safetensors file: download or convert the weights to safetensors")

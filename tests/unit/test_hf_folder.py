@@ -80,6 +80,15 @@ def test_an_ambiguous_or_empty_folder_is_refused(tmp_path, prepare, sentence):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["../secret.safetensors", "/secret.safetensors", "..\\secret.safetensors"])
+def test_an_index_cannot_name_a_file_outside_its_folder(tmp_path, name):
+    (folder := tmp_path / "model").mkdir()
+    save_file({"a": A}, tmp_path / "secret.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json names a file '.*secret\.safetensors'"):
+        read(folder)
+
+
 def test_a_folder_without_a_readable_config_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"has no config\.json"):
         hf_folder.read_config(tmp_path)

@@ -1,0 +1,69 @@
+"""Names of files and folders that come from outside: a graph, a settings file, a downloaded index.
+
+A plain name means the same place below its folder on every system. Sources: ComfyUI's `get_save_image_path` and
+`is_within_directory`; Microsoft, "Naming Files, Paths, and Namespaces".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+LONGEST_PART, LONGEST = 255, 1024  # bytes in UTF-8: a file name on common file systems; a whole name
+CONTROL = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: control, lone surrogate, line and paragraph separator
+RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
+    port + number for port in ("COM", "LPT") for number in "123456789¹²³"
+}
+
+
+def plain_path(name: str, what: str, spare: int = 0) -> PurePosixPath:
+    """`name` as a relative path of plain parts, "a//./b" as "a/b".
+
+    `what` is the input that the sentence names, `spare` the bytes that the last part grows by before it is written.
+    Raises ValueError with the reason and the remedy.
+    """
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = 0  # a lone surrogate, named below
+    fault = f"is {size} bytes long: use at most {LONGEST}" if size > LONGEST else _fault(name, spare)
+    if fault:
+        shown = name if len(name) <= 60 else f"{name[:60]}..."
+        raise ValueError(f"{what} {shown!r} {fault}")
+    return PurePosixPath(name)
+
+
+def check_within(folder: Path, path: Path, what: str) -> None:
+    """Raise ValueError if `path` leaves `folder` once its links are followed; neither has to exist."""
+    root, target = os.path.realpath(folder), os.path.realpath(path)
+    if root != target and Path(root) not in Path(target).parents:
+        raise ValueError(f"{what}: {path} is a link that leads out of {folder}: put a real file or folder there")
+
+
+def _fault(name: str, spare: int) -> str:
+    """What keeps a name from being plain; empty if nothing does."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    odd = next((c for c in name if unicodedata.category(c) in CONTROL), None)
+    if odd is not None:
+        return f"holds the control character U+{ord(odd):04X}: remove it"
+    if not name.strip() or not parts:
+        return "names nothing: write a name such as shots/take"
+    if "\\" in name:
+        return r"holds a \: separate folders by /"
+    if re.match("[A-Za-z]:", name) or name.startswith("/"):
+        return "is an absolute path: write a name below the folder, such as shots/take"
+    if ":" in name:
+        return "holds a colon, which Windows keeps for drives and streams: remove it"
+    if ".." in parts:
+        return "leads out of its folder by ..: write a name below it, such as shots/take"
+    for part, grows in zip(parts, [0] * (len(parts) - 1) + [spare], strict=True):
+        stem = part.split(".")[0].rstrip(" ")
+        if stem.upper() in RESERVED:
+            return f"holds {stem!r}, which is a device on Windows: choose another name"
+        if part.endswith((".", " ")):
+            return f"holds {part!r}, which ends in a dot or a space: remove it"
+        if len(part.encode()) + grows > LONGEST_PART:
+            return f"has a part of {len(part.encode())} bytes: use at most {LONGEST_PART - grows}"
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import folder_paths
@@ -9,6 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..longlive.loader import WRAPPERS, apply_lora, load_reported, save_clean
+from .paths import file_beside
 
 DTYPES = {"default": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 FP8 = {"fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
@@ -63,6 +65,7 @@ class LongLiveLoader(io.ComfyNode):
     @classmethod
     def execute(cls, model_name, lora_name, strength, part, weight_dtype, save_as):
         path = folder_paths.get_full_path_or_raise("diffusion_models", model_name)
+        target = file_beside(Path(path), save_as, "save_as") if save_as else None
         dtype = {**DTYPES, **FP8}[weight_dtype]
         model, report = load_reported(path, part, {"dtype": dtype} if dtype else {})
         if lora_name == "none" and strength != 1.0:
@@ -71,16 +74,13 @@ class LongLiveLoader(io.ComfyNode):
             lora = folder_paths.get_full_path_or_raise("loras", lora_name)
             model, matched = apply_lora(model, lora, strength)
             report += "\n" + matched
-        if save_as:
-            report += "\n" + write_clean(Path(path), save_as, part)
+        if target:
+            report += "\n" + write_clean(path, target, part)
         return io.NodeOutput(model, report)
 
 
-def write_clean(path: Path, name: str, part: str) -> str:
-    """Write the checkpoint's weights, without any LoRA, as `name`.safetensors in its folder; gives words."""
-    target = path.parent / f"{name.removesuffix('.safetensors')}.safetensors"
-    if Path(name).name != name:
-        raise ValueError(f'save_as is "{name}": give a name without folders')
-    if target.exists():
+def write_clean(path: str, target: Path, part: str) -> str:
+    """Write the checkpoint's weights, without any LoRA, to a file that is not there yet; gives words."""
+    if os.path.lexists(target):
         return f"{target.name} exists already and was left as it is"
     return f"{target.name}: {save_clean(path, target, part)} tensors written"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import comfy.model_management
 import comfy.utils
-import folder_paths
 import latent_preview
 import torch
 from comfy_api.latest import InputImpl, io, ui
@@ -24,11 +22,11 @@ from ..longlive.patcher import check_model, check_vae, device_of, history_bytes,
 from ..longlive.presets import UNBOUNDED, Settings
 from ..longlive.rollout import Rollout, block_noise
 from ..longlive.schedule import pixel_frame
-from ..longlive.take import Recorder, Take, free_folder, make, resume
+from ..longlive.take import Recorder, Take, make, resume
 from .longlive_schedule import SettingsType
+from .paths import PARENT, fill_prefix, new_take, take_name
 
 TakeType = io.Custom("ONER_TAKE")
-PARENT = "takes"  # folder below ComfyUI's output folder
 
 OUTPUTS = [
     TakeType.Output(display_name="take", tooltip="the take on disk, to go on from"),
@@ -38,6 +36,14 @@ OUTPUTS = [
     io.String.Output(display_name="name", tooltip="folder of the take below output/takes, for LongLive Load Take"),
     io.String.Output(display_name="report", tooltip="length, folder and whether the take went on exactly"),
 ]
+
+
+def prefix_input() -> io.String.Input:
+    return io.String.Input(
+        "filename_prefix", default="take",
+        tooltip="name of the take's folder below output/takes, to which a number is added; sub/folders are made, "
+        "%date:yyyy-MM-dd%, %year%, %width% and %Node.widget% are filled in",
+    )  # fmt: skip
 
 
 def shared_inputs() -> list:
@@ -98,7 +104,7 @@ class Run:
     cfg: float
     positive: list
     frames: int  # latent frames in the end
-    prefix: str
+    prefix: str  # of the take's folder, as fill_prefix gives it
     metadata: dict[str, str]
     vae: object = None
     negative: list | None = None
@@ -207,9 +213,9 @@ def execute_run(run: Run) -> io.NodeOutput:
     identity = run.identity()
     progress = Progress(run.model, device_of(run.model))
     rollout = run.rollout(progress.tick)
-    convert = run.model.model
+    convert, scale = run.model.model, spatial(run.model)
     recorder = Recorder(
-        free_folder(Path(folder_paths.get_output_directory()) / PARENT, run.prefix), rollout, identity,
+        new_take(run.prefix, run.shape[3] * scale, run.shape[2] * scale), rollout, identity,
         decoder=StreamDecoder(run.vae.first_stage_model) if run.vae is not None else None,
         to_vae=convert.process_latent_out, from_vae=convert.process_latent_in, fps=run.settings.fps, crf=run.crf,
         metadata=run.metadata, tail=run.last_frames,
@@ -235,20 +241,20 @@ def execute_run(run: Run) -> io.NodeOutput:
 
 
 def outputs(recorder: Recorder, exact: bool, run: Run) -> io.NodeOutput:
-    take = Take(recorder.folder)
+    take, name = Take(recorder.folder), take_name(recorder.folder)
     frames = pixel_frame(run.frames)
-    words = f"{recorder.folder.name}: {frames} frames ({frames / run.settings.fps:.1f} s)"
+    words = f"{name}: {frames} frames ({frames / run.settings.fps:.1f} s)"
     if run.take is not None:
         words += ", went on exactly" if exact else ", cache rebuilt from latents (approximate)"
     latent = {"samples": take.latents()}
     if run.vae is None:
         blocked = ExecutionBlocker("connect a VAE to the rollout to get frames and video")
-        return io.NodeOutput(take, latent, blocked, blocked, recorder.folder.name, words)
+        return io.NodeOutput(take, latent, blocked, blocked, name, words)
     images = torch.stack(list(recorder.images)).float() / 255
     path = recorder.videos()[0]
-    saved = ui.SavedResult(path.name, f"{PARENT}/{recorder.folder.name}", io.FolderType.output)
+    saved = ui.SavedResult(path.name, f"{PARENT}/{name}", io.FolderType.output)
     video = InputImpl.VideoFromFile(str(path))
-    return io.NodeOutput(take, latent, images, video, recorder.folder.name, words, ui=ui.PreviewVideo([saved]))
+    return io.NodeOutput(take, latent, images, video, name, words, ui=ui.PreviewVideo([saved]))
 
 
 def latent_length(length: int, block: int) -> int:
@@ -319,8 +325,7 @@ class LongLiveRollout(io.ComfyNode):
                     "cfg", default=1.0, min=0.0, max=100.0, step=0.1,
                     tooltip="guidance; the distilled models are made for 1, other values need negative",
                 ),
-                io.String.Input("filename_prefix", default="take", tooltip="the folder below output/takes starts with "
-                "this"),
+                prefix_input(),
                 io.Int.Input(
                     "batch_size", default=1, min=1, max=64, optional=True, advanced=True,
                     tooltip="takes made at once, 1 to 64; each gets its own video file",
@@ -348,6 +353,7 @@ class LongLiveRollout(io.ComfyNode):
         cls, model, positive, settings, width, height, length, seed, cfg, filename_prefix, batch_size=1, vae=None,
         start_image=None, source=None, denoise=1.0, **options,
     ):  # fmt: skip
+        prefix = fill_prefix(filename_prefix, cls.hidden.prompt)
         check_model(model)
         frames = latent_length(length, settings.block)
         scale = spatial(model)
@@ -377,7 +383,7 @@ class LongLiveRollout(io.ComfyNode):
                 )
         run = Run(
             model=model, settings=settings, shape=shape, seed=seed, cfg=cfg, positive=positive, frames=frames,
-            prefix=filename_prefix, metadata=workflow_metadata(cls.hidden), vae=vae, start=start, image=image,
+            prefix=prefix, metadata=workflow_metadata(cls.hidden), vae=vae, start=start, image=image,
             source=source, denoise=denoise, **options,
         )  # fmt: skip
         return execute_run(run)
@@ -405,8 +411,7 @@ class LongLiveContinue(io.ComfyNode):
                     "length", default=237, min=1, max=10000001, step=4,
                     tooltip="frames of the whole take in the end, what there is included",
                 ),
-                io.String.Input("filename_prefix", default="take", tooltip="the folder below output/takes starts with "
-                "this"),
+                prefix_input(),
                 *shared_inputs(),
                 *compile_inputs(),
             ],
@@ -415,6 +420,7 @@ class LongLiveContinue(io.ComfyNode):
 
     @classmethod
     def execute(cls, take, model, positive, length, filename_prefix, **options):
+        prefix = fill_prefix(filename_prefix, cls.hidden.prompt)
         identity = take.plain()["identity"]
         settings = Settings(**identity["settings"])
         frames = latent_length(length, settings.block)
@@ -423,7 +429,7 @@ class LongLiveContinue(io.ComfyNode):
             raise ValueError(f"the take has {pixel_frame(done)} frames already: raise length above that")
         run = Run(
             model=model, settings=settings, shape=tuple(identity["shape"]), seed=identity["seed"], cfg=identity["cfg"],
-            positive=positive, frames=frames, prefix=filename_prefix, metadata=workflow_metadata(cls.hidden), take=take,
+            positive=positive, frames=frames, prefix=prefix, metadata=workflow_metadata(cls.hidden), take=take,
             **options,
         )  # fmt: skip
         return execute_run(run)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ..longlive.presets import PRESETS
 from ..longlive.schedule import parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from .paths import input_path
 
 SettingsType = io.Custom("ONER_LONGLIVE_SETTINGS")
 LINES, JSONL, SHOTS = "lines", "LongLive 1.0 JSONL", "LongLive 2.0 shots"
@@ -126,23 +125,15 @@ class LongLivePromptSchedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, settings, format, switch_frames, line, blocks_per_shot):
+        what = f"text, a name since format is {format},"
         if format == LINES:
             prompts = parse_prompts(text)
         elif format == JSONL:
-            content = text if text.lstrip().startswith("{") else input_path(text).read_text()
+            content = text if text.lstrip().startswith("{") else input_path(text, what).read_text()
             prompts = read_switch_file(content, switch_frames, line)
         else:
-            prompts = read_shot_folder(input_path(text), settings.block, blocks_per_shot)
+            prompts = read_shot_folder(input_path(text, what), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
         encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(shot_text(prompt))) for prompt in placed]
         words = "\n".join(report or ["every prompt starts where it was asked to"])
         return io.NodeOutput(schedule_conditioning(placed, encoded, settings.block), words)
-
-
-def input_path(name: str) -> Path:
-    """A file or folder below ComfyUI's input folder. Raises ValueError if it is not there."""
-    root = Path(folder_paths.get_input_directory()).resolve()
-    path = (root / name.strip()).resolve()
-    if root not in path.parents or not path.exists():
-        raise ValueError(f'"{name.strip()}" is not in the input folder: put it there, or choose another format')
-    return path

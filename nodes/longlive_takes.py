@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import comfy.model_management
-import folder_paths
 from comfy_api.latest import io
 
 from ..longlive.budget import Sizes, estimate, report
@@ -14,8 +11,9 @@ from ..longlive.patcher import check_model, check_vae, device_of, history_bytes,
 from ..longlive.presets import UNBOUNDED
 from ..longlive.schedule import pixel_frame
 from ..longlive.take import STATE, Take
-from .longlive_rollout import PARENT, TakeType, latent_length
+from .longlive_rollout import TakeType, latent_length
 from .longlive_schedule import SettingsType
+from .paths import find_take
 
 
 class LongLiveLoadTake(io.ComfyNode):
@@ -28,7 +26,9 @@ class LongLiveLoadTake(io.ComfyNode):
             description="A take made earlier, to continue, extend or fork it.",
             search_aliases=["session", "resume", "saved state"],
             inputs=[
-                io.String.Input("name", default="take_00001", tooltip="folder of the take below output/takes"),
+                io.String.Input(
+                    "name", default="take_00001", tooltip="folder of the take below output/takes, sub/folders included"
+                ),
             ],
             outputs=[
                 TakeType.Output(display_name="take", tooltip="for LongLive Continue Take"),
@@ -39,16 +39,12 @@ class LongLiveLoadTake(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, name):
-        state = Path(folder_paths.get_output_directory()) / PARENT / name / STATE
+        state = find_take(name) / STATE
         return state.stat().st_mtime_ns if state.exists() else 0
 
     @classmethod
     def execute(cls, name):
-        root = (Path(folder_paths.get_output_directory()) / PARENT).resolve()
-        folder = (root / name).resolve()
-        if root not in folder.parents:
-            raise ValueError(f'"{name}" is not a folder below output/{PARENT}')
-        take = Take(folder)
+        take = Take(find_take(name))
         return io.NodeOutput(take, {"samples": take.latents()}, pixel_frame(take.finished()))
 
 

@@ -9,6 +9,8 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from .paths import encoder_folder
+
 NONE = "none"
 DEPTH = 4  # folders below a text_encoders path; a repository's text_encoder folder in a folder of its own needs 2
 PROJECTION_FOLDERS = ("checkpoints", "diffusion_models", "text_encoders")
@@ -24,13 +26,6 @@ def encoder_folders() -> list[str]:
             if "config.json" in files and name.parts:
                 found.add(name.as_posix())
     return sorted(found)
-
-
-def find_folder(name: str) -> Path:
-    for base in folder_paths.get_folder_paths("text_encoders"):
-        if (Path(base) / name / "config.json").is_file():
-            return Path(base) / name
-    raise ValueError(f"the text_encoders folders hold no {name} with a config.json: press R to read them again")
 
 
 def projection_files(encoders: list[str]) -> list[str]:
@@ -91,7 +86,7 @@ class TextEncoderLoader(io.ComfyNode):
             raise ValueError("projection is none; ltx-2 needs the text projection of its checkpoint: choose that file")
         if type != "ltx-2" and projection != NONE:
             raise ValueError(f"projection is {projection}, but {type} has none: set it to none")
-        path = str(find_folder(folder))
+        path = str(encoder_folder(folder))
         cpu = torch.device("cpu")
         options = {"load_device": cpu, "offload_device": cpu} if device == "cpu" else {}
 

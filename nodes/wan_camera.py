@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
 
 from ..wan import camera, camera_picture, pluecker
+from .paths import input_path
 
 NONE = "none"
 FILES = (".txt", ".json")
@@ -150,7 +150,7 @@ class WanCameraPathFromText(io.ComfyNode):
         if poses is not None:
             path = camera.from_rows([[float(value) for value in row] for row in poses])
         else:
-            path = camera.parse(text if file == NONE else Path(folder_paths.get_annotated_filepath(file)).read_text())
+            path = camera.parse(text if file == NONE else input_path(file, "file").read_text())
         return io.NodeOutput(camera.resample(path, length) if length else path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import comfy.samplers
 import folder_paths
@@ -19,6 +18,7 @@ from ..wan.experts import check_pair
 from ..wan.lint import lint
 from ..wan.lora_files import read_patches
 from ..wan.schedules import flow_sigmas
+from .paths import input_path
 from .wan_lora import NONE, read_file
 
 MEDIA = (".json", ".mp4", ".mkv")
@@ -170,8 +170,5 @@ class WanGPImport(io.ComfyNode):
     def execute(cls, file, text):
         if (file == NONE) == (not text.strip()):
             raise ValueError("give either a file or a text, not both and not none")
-        if file != NONE:
-            imported = wangp.read_file(Path(folder_paths.get_annotated_filepath(file)))
-        else:
-            imported = wangp.read_text(text)
+        imported = wangp.read_file(input_path(file, "file")) if file != NONE else wangp.read_text(text)
         return io.NodeOutput(recipes.to_text(imported.recipe), imported.report())

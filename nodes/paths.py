@@ -1,0 +1,119 @@
+"""Every place on disk that a node's input names: takes, prefixes, files of the input folder, encoder folders.
+
+A prefix means what it means in ComfyUI's own save nodes: sub-folders, %year% and %width%, and also the
+%date:yyyy-MM-dd% and %Node.widget% that the browser fills in for those. Nothing leaves ComfyUI's folders; model
+folders alone may hold links, which only their owner can make.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import folder_paths
+
+from ..longlive.take import free_folder
+from ..utils.names import check_within, plain_path
+
+PARENT = "takes"  # folder below ComfyUI's output folder
+NUMBER = 6  # bytes of the number that a take's folder gets, "_00001"
+DATE_FIELDS = {"d": "tm_mday", "M": "tm_mon", "h": "tm_hour", "m": "tm_min", "s": "tm_sec"}
+FORBIDDEN_IN_VALUES = r'[/?<>\\:*|"\x00-\x1f\x7f]'  # what the browser replaces in a widget's value
+
+
+def takes_folder() -> Path:
+    return Path(folder_paths.get_output_directory()) / PARENT
+
+
+def take_name(folder: Path) -> str:
+    """What LongLive Load Take calls a take's folder: "take_00001" or "shots/take_00001"."""
+    return folder.relative_to(takes_folder()).as_posix()
+
+
+def find_take(name: str, what: str = "name") -> Path:
+    """The folder of a take below output/takes, its files in it. Raises ValueError if the name or a link leads out."""
+    folder = takes_folder() / plain_path(name.strip(), what)
+    for path in (folder, *(folder.iterdir() if folder.is_dir() else ())):
+        check_within(Path(folder_paths.get_output_directory()), path, what)
+    return folder
+
+
+def fill_prefix(prefix: str, prompt: dict | None, what: str = "filename_prefix") -> str:
+    """A prefix with its dates and widget values filled in; what the sizes and numbers stand for comes in `new_take`.
+
+    `prompt` is the API prompt {id: {class_type, inputs}}. Raises ValueError if a take could not be put there.
+    """
+    now = time.localtime()
+
+    def fill(match: re.Match) -> str:
+        key = match[1]
+        if key == "date" or key.startswith("date:"):
+            return _format_date(key.partition(":")[2] or "yyyy-MM-dd", now)
+        value = _widget(prompt or {}, key)
+        return match[0] if value is None else re.sub(FORBIDDEN_IN_VALUES, "_", str(value))
+
+    filled = plain_path(re.sub("%([^%]+)%", fill, prefix), what, spare=NUMBER)
+    check_within(Path(folder_paths.get_output_directory()), takes_folder() / filled.parent, what)
+    return filled.as_posix()
+
+
+def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix") -> Path:
+    """Make output/takes/<prefix>_00001, the first number that is free, from what `fill_prefix` gave."""
+    try:
+        folder, name, *_ = folder_paths.get_save_image_path(prefix, str(takes_folder()), width, height)
+        return free_folder(Path(folder), name)
+    except OSError as error:
+        raise ValueError(f"{what} {prefix!r}: no folder can be made there ({error}): choose another name") from error
+
+
+def input_path(name: str, what: str) -> Path:
+    """A file or folder below ComfyUI's input folder, or, named as core does, below "x [output]" or "x [temp]".
+
+    Raises ValueError if the name leads out or nothing is there.
+    """
+    name, base = folder_paths.annotated_filepath(name.strip())
+    root = Path(base or folder_paths.get_input_directory())
+    path = root / plain_path(name, what)
+    check_within(root, path, what)
+    if not path.exists():
+        raise ValueError(f"{what} {name!r} is not in the {root.name} folder: put it there, or choose another")
+    return path
+
+
+def encoder_folder(name: str, what: str = "folder") -> Path:
+    """A folder with a config.json below one of the text_encoders folders."""
+    plain = plain_path(name, what)
+    for base in folder_paths.get_folder_paths("text_encoders"):
+        if (Path(base) / plain / "config.json").is_file():
+            return Path(base) / plain
+    raise ValueError(f"the text_encoders folders hold no {name} with a config.json: press R to read them again")
+
+
+def file_beside(path: Path, name: str, what: str) -> Path:
+    """`name`.safetensors in the folder of the file `path`; a link there counts as a file that exists."""
+    plain = plain_path(name, what, spare=0 if name.endswith(".safetensors") else len(".safetensors"))
+    if len(plain.parts) > 1:
+        raise ValueError(f"{what} is {name!r}: give a name without folders")
+    return path.parent / f"{plain.name.removesuffix('.safetensors')}.safetensors"
+
+
+def _format_date(text: str, now: time.struct_time) -> str:
+    """A date in the browser's words: yyyy, yy, MM, M, dd, d, hh, h, mm, m, ss, s."""
+
+    def field(match: re.Match) -> str:
+        letters = match[0]
+        if letters[0] == "y":
+            return {"yy": f"{now.tm_year % 100:02}", "yyyy": str(now.tm_year)}.get(letters, letters)
+        return f"{getattr(now, DATE_FIELDS[letters[0]]):0{len(letters)}}"
+
+    return re.sub("dd?|MM?|hh?|mm?|ss?|yyy?y?", field, text)
+
+
+def _widget(prompt: dict, key: str) -> object:
+    """The value of "Node.widget" in an API prompt, by class or title of the node; None if there is none or a link."""
+    node, _, widget = key.rpartition(".")
+    by_class = [each for each in prompt.values() if each["class_type"] == node]
+    by_title = [each for each in prompt.values() if each.get("_meta", {}).get("title") == node]
+    values = [each["inputs"].get(widget) for each in by_class or by_title]
+    return next((value for value in values if not isinstance(value, list)), None)

@@ -312,8 +312,8 @@ class HDRDecodePostprocess(io.ComfyNode):
     def execute(cls, image, exposure=0.0, save_exr=False, output_dir="", filename_prefix="", half_precision=True):  # noqa: ARG003 - of EXR
         if save_exr:
             raise ValueError(
-                f"save_exr is on, for {output_dir}/{filename_prefix}: turn it off and save hdr_linear with Save Image "
-                "(Advanced) as exr with colour space linear"
+                f"save_exr is on, for {f'{output_dir}/{filename_prefix}'!r}: turn it off and save hdr_linear with Save "
+                "Image (Advanced) as exr with colour space linear"
             )
         return LTXHDRDecode.execute(image, exposure, BOTH)
 

@@ -167,7 +167,7 @@ def test_hdr_is_exposed_in_both_outputs_as_before():
     image = draw(2, 8, 8, 3)
     made = old.HDRDecodePostprocess.execute(image, 2.0).result
     assert fingerprint(made) == fingerprint(LTXHDRDecode.execute(image, 2.0, "preview and linear").result)
-    with pytest.raises(ValueError, match="save_exr is on, for output/frame: turn it off and save hdr_linear"):
+    with pytest.raises(ValueError, match="save_exr is on, for 'output/frame': turn it off and save hdr_linear"):
         old.HDRDecodePostprocess.execute(image, 0.0, True, "output", "frame")
 
 

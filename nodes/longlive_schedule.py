@@ -132,7 +132,7 @@ class LongLivePromptSchedule(io.ComfyNode):
             content = text if text.lstrip().startswith("{") else input_path(text, what).read_text()
             prompts = read_switch_file(content, switch_frames, line)
         else:
-            prompts = read_shot_folder(input_path(text, what), settings.block, blocks_per_shot)
+            prompts = read_shot_folder(input_path(text, what, folder=True), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
         encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(shot_text(prompt))) for prompt in placed]
         words = "\n".join(report or ["every prompt starts where it was asked to"])

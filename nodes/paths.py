@@ -67,17 +67,18 @@ def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix"
         raise ValueError(f"{what} {prefix!r}: no folder can be made there ({error}): choose another name") from error
 
 
-def input_path(name: str, what: str) -> Path:
-    """A file or folder below ComfyUI's input folder, or, named as core does, below "x [output]" or "x [temp]".
+def input_path(name: str, what: str, *, folder: bool = False) -> Path:
+    """A file, or a folder, below ComfyUI's input folder, or, named as core does, "x [output]" or "x [temp]".
 
-    Raises ValueError if the name leads out or nothing is there.
+    Raises ValueError if the name leads out or no such thing is there.
     """
     name, base = folder_paths.annotated_filepath(name.strip())
     root = Path(base or folder_paths.get_input_directory())
     path = root / plain_path(name, what)
     check_within(root, path, what)
-    if not path.exists():
-        raise ValueError(f"{what} {name!r} is not in the {root.name} folder: put it there, or choose another")
+    if not (path.is_dir() if folder else path.is_file()):
+        kind = "folder" if folder else "file"
+        raise ValueError(f"{what} {name!r} is no {kind} in the {root.name} folder: put it there, or choose another")
     return path
 
 

@@ -208,7 +208,7 @@ def test_schedules_come_from_files_of_the_input_folder(format, preset, starts, t
     schedule = LongLivePromptSchedule.execute(Words(), name, PRESETS[preset], format, "40", 1, 2).args[0]
     assert [extra["longlive_segment"]["start"] for _, extra in schedule] == starts
     assert [extra["pooled_output"] for _, extra in schedule] == texts
-    with pytest.raises(ValueError, match=f"'nothing' is not in the {tmp_path.name} folder"):
+    with pytest.raises(ValueError, match=f"'nothing' is no (file|folder) in the {tmp_path.name} folder"):
         LongLivePromptSchedule.execute(Words(), "nothing", PRESETS[preset], format, "40", 1, 2)
 
 

@@ -98,8 +98,12 @@ def test_files_come_from_the_input_folder_or_where_core_says(base):
     (base / "input" / "far.txt").symlink_to(base / "output" / "pose.txt")
     with pytest.raises(ValueError, match=r"file: .*far\.txt is a link that leads out of"):
         paths.input_path("far.txt", "file")
-    with pytest.raises(ValueError, match=r"file 'pose\.txt' is not in the input folder: put it there"):
+    with pytest.raises(ValueError, match=r"file 'pose\.txt' is no file in the input folder: put it there"):
         paths.input_path("pose.txt", "file")
+    with pytest.raises(ValueError, match="text 'a' is no file in the input folder"):
+        paths.input_path("a", "text")
+    with pytest.raises(ValueError, match=r"text 'a/pose\.txt' is no folder in the input folder"):
+        paths.input_path("a/pose.txt", "text", folder=True)
 
 
 def test_an_encoder_folder_may_be_a_link_but_no_way_out(base, monkeypatch):

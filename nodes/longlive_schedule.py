@@ -125,14 +125,14 @@ class LongLivePromptSchedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, settings, format, switch_frames, line, blocks_per_shot):
-        what = f"text, a name since format is {format},"
+        what = f"text (a name in the input folder, as format is {format}; for prompts choose {LINES})"
         if format == LINES:
             prompts = parse_prompts(text)
         elif format == JSONL:
-            content = text if text.lstrip().startswith("{") else input_path(text, what).read_text()
+            content = text if text.lstrip().startswith("{") else input_path(text.strip(), what).read_text()
             prompts = read_switch_file(content, switch_frames, line)
         else:
-            prompts = read_shot_folder(input_path(text, what, folder=True), settings.block, blocks_per_shot)
+            prompts = read_shot_folder(input_path(text.strip(), what, folder=True), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
         encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(shot_text(prompt))) for prompt in placed]
         words = "\n".join(report or ["every prompt starts where it was asked to"])

@@ -32,17 +32,19 @@ def take_name(folder: Path) -> str:
 
 
 def find_take(name: str, what: str = "name") -> Path:
-    """The folder of a take below output/takes, its files in it. Raises ValueError if the name or a link leads out."""
-    folder = takes_folder() / plain_path(name.strip(), what)
-    for path in (folder, *(folder.iterdir() if folder.is_dir() else ())):
-        check_within(Path(folder_paths.get_output_directory()), path, what)
+    """The folder of a take below output/takes. Raises ValueError if it is not there, or a name or link leads out."""
+    folder = takes_folder() / plain_path(_text(name, what), what)
+    _check_links(Path(folder_paths.get_output_directory()), folder, what)
+    if not folder.is_dir():
+        raise ValueError(f"{what} {name!r} is no folder below output/{PARENT}: give a take's name, such as take_00001")
     return folder
 
 
 def fill_prefix(prefix: str, prompt: dict | None, what: str = "filename_prefix") -> str:
     """A prefix with its dates and widget values filled in; what the sizes and numbers stand for comes in `new_take`.
 
-    `prompt` is the API prompt {id: {class_type, inputs}}. Raises ValueError if a take could not be put there.
+    `prompt` is the API prompt {id: {class_type, inputs}}; a widget's value, such as a sentence, loses the dots and
+    spaces at its end. Raises ValueError if a take could not be put there.
     """
     now = time.localtime()
 
@@ -51,20 +53,28 @@ def fill_prefix(prefix: str, prompt: dict | None, what: str = "filename_prefix")
         if key == "date" or key.startswith("date:"):
             return _format_date(key.partition(":")[2] or "yyyy-MM-dd", now)
         value = _widget(prompt or {}, key)
-        return match[0] if value is None else re.sub(FORBIDDEN_IN_VALUES, "_", str(value))
+        if value is None:
+            return match[0]
+        words = re.sub(FORBIDDEN_IN_VALUES, "_", str(value).lower() if isinstance(value, bool) else str(value))
+        return words.rstrip(". ") or words
 
-    filled = plain_path(re.sub("%([^%]+)%", fill, prefix), what, spare=NUMBER)
-    check_within(Path(folder_paths.get_output_directory()), takes_folder() / filled.parent, what)
-    return filled.as_posix()
+    prefix = _text(prefix, what)
+    filled = re.sub("%([^%]+)%", fill, prefix)
+    plain = plain_path(filled, what if filled == prefix else f"{what} {prefix!r}, filled in as", new=True, spare=NUMBER)
+    check_within(Path(folder_paths.get_output_directory()), takes_folder() / plain.parent, what)
+    return plain.as_posix()
 
 
 def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix") -> Path:
     """Make output/takes/<prefix>_00001, the first number that is free, from what `fill_prefix` gave."""
     try:
-        folder, name, *_ = folder_paths.get_save_image_path(prefix, str(takes_folder()), width, height)
+        output = folder_paths.get_output_directory()
+        folder, name, *_ = folder_paths.get_save_image_path(f"{PARENT}/{prefix}", output, width, height)
         return free_folder(Path(folder), name)
     except OSError as error:
-        raise ValueError(f"{what} {prefix!r}: no folder can be made there ({error}): choose another name") from error
+        raise ValueError(
+            f"{what} {prefix!r}: no folder can be made there ({error}): name another, or move what is there"
+        ) from error
 
 
 def input_path(name: str, what: str, *, folder: bool = False) -> Path:
@@ -72,19 +82,19 @@ def input_path(name: str, what: str, *, folder: bool = False) -> Path:
 
     Raises ValueError if the name leads out or no such thing is there.
     """
-    name, base = folder_paths.annotated_filepath(name.strip())
+    name, base = folder_paths.annotated_filepath(_text(name, what))
     root = Path(base or folder_paths.get_input_directory())
     path = root / plain_path(name, what)
-    check_within(root, path, what)
+    _check_links(root, path, what)
     if not (path.is_dir() if folder else path.is_file()):
         kind = "folder" if folder else "file"
-        raise ValueError(f"{what} {name!r} is no {kind} in the {root.name} folder: put it there, or choose another")
+        raise ValueError(f"{what} {name!r} is no {kind} in the {root.name} folder: put it there")
     return path
 
 
 def encoder_folder(name: str, what: str = "folder") -> Path:
     """A folder with a config.json below one of the text_encoders folders."""
-    plain = plain_path(name, what)
+    plain = plain_path(_text(name, what), what)
     for base in folder_paths.get_folder_paths("text_encoders"):
         if (Path(base) / plain / "config.json").is_file():
             return Path(base) / plain
@@ -93,10 +103,25 @@ def encoder_folder(name: str, what: str = "folder") -> Path:
 
 def file_beside(path: Path, name: str, what: str) -> Path:
     """`name`.safetensors in the folder of the file `path`; a link there counts as a file that exists."""
-    plain = plain_path(name, what, spare=0 if name.endswith(".safetensors") else len(".safetensors"))
+    stem = _text(name, what).removesuffix(".safetensors")
+    plain = plain_path(stem, what, new=True, spare=len(".safetensors"))
     if len(plain.parts) > 1:
         raise ValueError(f"{what} is {name!r}: give a name without folders")
-    return path.parent / f"{plain.name.removesuffix('.safetensors')}.safetensors"
+    return path.parent / f"{plain.name}.safetensors"
+
+
+def _text(name: object, what: str) -> str:
+    """What an input was given, as text; a link from a node without a type can bring anything."""
+    if not isinstance(name, str | int):
+        raise ValueError(f"{what} is {type(name).__name__}, not text: connect a node that gives text")
+    return str(name)
+
+
+def _check_links(root: Path, path: Path, what: str) -> None:
+    """Raise ValueError if `path`, or anything in it if it is a folder, leads out of `root` through a link."""
+    check_within(root, path, what)
+    for each in path.iterdir() if path.is_dir() else ():
+        check_within(root, each, what)
 
 
 def _format_date(text: str, now: time.struct_time) -> str:
@@ -115,6 +140,6 @@ def _widget(prompt: dict, key: str) -> object:
     """The value of "Node.widget" in an API prompt, by class or title of the node; None if there is none or a link."""
     node, _, widget = key.rpartition(".")
     by_class = [each for each in prompt.values() if each["class_type"] == node]
-    by_title = [each for each in prompt.values() if each.get("_meta", {}).get("title") == node]
+    by_title = [each for each in prompt.values() if (each.get("_meta") or {}).get("title") == node]
     values = [each["inputs"].get(widget) for each in by_class or by_title]
     return next((value for value in values if not isinstance(value, list)), None)

@@ -50,7 +50,7 @@ def weight_files(folder: Path) -> dict[str, Path]:
         raise ValueError(f"{folder} holds {len(indices)} weight indices ({_names(indices)}): keep one")
     if indices:
         places = json.loads(indices[0].read_text())["weight_map"]
-        return {key: folder / plain_path(name, f"{indices[0]} names a file") for key, name in places.items()}
+        return {key: folder / plain_path(name, f"{indices[0]}: the file") for key, name in places.items()}
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ValueError(f"{folder} holds no .safetensors file: download or convert the weights to safetensors")

@@ -1,7 +1,7 @@
 """Names of files and folders that come from outside: a graph, a settings file, a downloaded index.
 
-A plain name means the same place below its folder on every system. Sources: ComfyUI's `get_save_image_path` and
-`is_within_directory`; Microsoft, "Naming Files, Paths, and Namespaces".
+A plain name means the same place below its folder on Windows as elsewhere, or, like "a?b", cannot be made there.
+Sources: ComfyUI's `get_save_image_path` and `is_within_directory`; Microsoft, "Naming Files, Paths, and Namespaces".
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
 }
 
 
-def plain_path(name: str, what: str, spare: int = 0) -> PurePosixPath:
+def plain_path(name: str, what: str, *, new: bool = False, spare: int = 0) -> PurePosixPath:
     """`name` as a relative path of plain parts, "a//./b" as "a/b".
 
-    `what` is the input that the sentence names, `spare` the bytes that the last part grows by before it is written.
+    `what` is the input that the sentence names; a `new` name is to be made, and may grow by `spare` bytes before that.
     Raises ValueError with the reason and the remedy.
     """
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         size = 0  # a lone surrogate, named below
-    fault = f"is {size} bytes long: use at most {LONGEST}" if size > LONGEST else _fault(name, spare)
+    fault = f"is {size} bytes long: use at most {LONGEST}" if size > LONGEST else _fault(name, new, spare)
     if fault:
         shown = name if len(name) <= 60 else f"{name[:60]}..."
         raise ValueError(f"{what} {shown!r} {fault}")
@@ -39,25 +39,27 @@ def check_within(folder: Path, path: Path, what: str) -> None:
     """Raise ValueError if `path` leaves `folder` once its links are followed; neither has to exist."""
     root, target = os.path.realpath(folder), os.path.realpath(path)
     if root != target and Path(root) not in Path(target).parents:
-        raise ValueError(f"{what}: {path} is a link that leads out of {folder}: put a real file or folder there")
+        raise ValueError(f"{what}: {path} leads out of {folder} through a link: put the real file or folder there")
 
 
-def _fault(name: str, spare: int) -> str:
+def _fault(name: str, new: bool, spare: int) -> str:
     """What keeps a name from being plain; empty if nothing does."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     odd = next((c for c in name if unicodedata.category(c) in CONTROL), None)
     if odd is not None:
         return f"holds the control character U+{ord(odd):04X}: remove it"
     if not name.strip() or not parts:
-        return "names nothing: write a name such as shots/take"
+        return "names nothing: give a name"
     if "\\" in name:
         return r"holds a \: separate folders by /"
-    if re.match("[A-Za-z]:", name) or name.startswith("/"):
-        return "is an absolute path: write a name below the folder, such as shots/take"
-    if ":" in name:
+    if name.startswith("/"):
+        return "is an absolute path: give a name below the folder"
+    if re.match("[A-Za-z]:", name):
+        return f"starts with {name[:2]!r}, a drive of Windows: give a name below the folder"
+    if new and ":" in name:
         return "holds a colon, which Windows keeps for drives and streams: remove it"
     if ".." in parts:
-        return "leads out of its folder by ..: write a name below it, such as shots/take"
+        return "leads out of its folder by ..: give a name below it"
     for part, grows in zip(parts, [0] * (len(parts) - 1) + [spare], strict=True):
         stem = part.split(".")[0].rstrip(" ")
         if stem.upper() in RESERVED:

@@ -11,6 +11,8 @@ NOW = time.struct_time((2026, 3, 7, 9, 5, 2, 5, 66, 0))
 PROMPT = {
     "7": {"class_type": "EmptyImage", "inputs": {"width": 832, "batch": ["3", 0]}, "_meta": {"title": "Size"}},
     "8": {"class_type": "PrimitiveString", "inputs": {"value": "../a:b"}, "_meta": {"title": "Who"}},
+    "9": {"class_type": "Words", "inputs": {"text": "A cat runs. ", "on": True}, "_meta": {"title": "Say"}},
+    "10": {"class_type": "Other", "inputs": {}, "_meta": None},
 }
 
 
@@ -31,7 +33,8 @@ def base(tmp_path, monkeypatch):
         ("take", "take"), ("a/b/c", "a/b/c"), ("./a//b/", "a/b"), ("%year%-%month%-%day%/t", "2026-03-07/t"),
         ("%date:yyyy-MM-dd%/%date:hhmmss%", "2026-03-07/090502"), ("%date:yy M d h m s yyy%", "26 3 7 9 5 2 yyy"),
         ("%date%", "2026-03-07"), ("%date:yyyy/MM%/t", "2026/03/t"), ("%width%x%height%", "832x480"),
-        ("%EmptyImage.width%", "832"), ("%Size.width%", "832"), ("%Who.value%", ".._a_b"), ("50%", "50%"),
+        ("%EmptyImage.width%", "832"), ("%Size.width%", "832"), ("%Who.value%", ".._a_b"),
+        ("%Say.text%", "A cat runs"), ("%Say.on%", "true"), ("50%", "50%"),
         ("%Nobody.width%", "%Nobody.width%"), ("%Size.batch%", "%Size.batch%"), ("%Size.depth%", "%Size.depth%"),
     ],
 )  # fmt: skip
@@ -56,14 +59,14 @@ def test_core_puts_files_into_the_same_sub_folders(base):
 
 def test_a_filled_in_value_cannot_lead_out(base):
     prompt = {"1": {"class_type": "Text", "inputs": {"value": ".."}}}
-    with pytest.raises(ValueError, match=r"filename_prefix '../x' leads out of its folder by \.\."):
+    with pytest.raises(ValueError, match=r"filename_prefix '%Text.value%/x', filled in as '../x' leads out"):
         paths.fill_prefix("%Text.value%/x", prompt)
 
 
 def test_a_file_in_the_way_is_named(base):
     (base / "output" / "takes").mkdir()
     (base / "output" / "takes" / "a").write_text("")
-    with pytest.raises(ValueError, match=r"filename_prefix 'a/b': no folder can be made there .*choose another name"):
+    with pytest.raises(ValueError, match=r"filename_prefix 'a/b': no folder can be made there .*move what is there"):
         paths.new_take(paths.fill_prefix("a/b", None), 16, 16)
 
 
@@ -77,9 +80,49 @@ def test_links_out_of_the_output_folder_are_refused(base):
     for call in (
         lambda: paths.fill_prefix("away/x", None), lambda: paths.find_take("away"), lambda: paths.find_take("t_00001")
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=re.escape(f"is a link that leads out of {base / 'output'}")):
+        with pytest.raises(ValueError, match=re.escape(f"leads out of {base / 'output'} through a link")):
             call()
     assert [path.name for path in outside.iterdir()] == ["take.safetensors"]
+
+
+def test_links_within_the_output_folder_work(base):
+    (base / "output" / "other").mkdir()
+    (base / "output" / "takes").mkdir()
+    (base / "output" / "takes" / "near").symlink_to(base / "output" / "other")
+    take = paths.new_take(paths.fill_prefix("near/x", None), 16, 16)
+    assert paths.take_name(take) == "near/x_00001"
+    assert paths.find_take("near/x_00001") == take
+    assert (base / "output" / "other" / "x_00001").is_dir()
+
+
+def test_a_take_with_a_colon_that_is_there_can_still_be_read(base):
+    (base / "output" / "takes" / "take:1_00001").mkdir(parents=True)
+    assert paths.find_take("take:1_00001").is_dir()
+    with pytest.raises(ValueError, match="filename_prefix 'take:1' holds a colon"):
+        paths.fill_prefix("take:1", None)
+
+
+def test_shots_may_be_links_within_the_input_folder_only(base):
+    (shots := base / "input" / "shots").mkdir()
+    (base / "input" / "shared.json").write_text("{}")
+    (base / "secret.json").write_text("{}")
+    (shots / "0.json").symlink_to(base / "input" / "shared.json")
+    assert paths.input_path("shots", "text", folder=True) == shots
+    (shots / "1.json").symlink_to(base / "secret.json")
+    with pytest.raises(ValueError, match=r"text: .*1\.json leads out of .* through a link"):
+        paths.input_path("shots", "text", folder=True)
+
+
+@pytest.mark.parametrize("value", [None, ["a", "b"], {"a": 1}, 1.5])
+def test_what_is_no_text_is_refused_by_its_type(value, base):
+    for call, what in (
+        (lambda: paths.fill_prefix(value, None), "filename_prefix"), (lambda: paths.find_take(value), "name"),
+        (lambda: paths.input_path(value, "file"), "file"), (lambda: paths.encoder_folder(value), "folder"),
+        (lambda: paths.file_beside(base / "m.pt", value, "save_as"), "save_as"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{what} is {type(value).__name__}, not text"):
+            call()
+    assert paths.fill_prefix(5, None) == "5"
 
 
 def test_a_takes_folder_that_leads_out_is_refused(base):
@@ -96,7 +139,7 @@ def test_files_come_from_the_input_folder_or_where_core_says(base):
     assert paths.input_path("a/pose.txt", "file").read_text() == "in"
     assert paths.input_path("pose.txt [output]", "file").read_text() == "out"
     (base / "input" / "far.txt").symlink_to(base / "output" / "pose.txt")
-    with pytest.raises(ValueError, match=r"file: .*far\.txt is a link that leads out of"):
+    with pytest.raises(ValueError, match=r"file: .*far\.txt leads out of .* through a link"):
         paths.input_path("far.txt", "file")
     with pytest.raises(ValueError, match=r"file 'pose\.txt' is no file in the input folder: put it there"):
         paths.input_path("pose.txt", "file")

@@ -85,7 +85,7 @@ def test_an_index_cannot_name_a_file_outside_its_folder(tmp_path, name):
     (folder := tmp_path / "model").mkdir()
     save_file({"a": A}, tmp_path / "secret.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json names a file '.*secret\.safetensors'"):
+    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json: the file '.*secret\.safetensors'"):
         read(folder)
 
 

@@ -59,19 +59,6 @@ def read_latents(folder: Path, shape: tuple[int, int, int, int], frames: int) ->
     return torch.from_file(str(path), shared=False, size=size).view(frames, *shape).permute(1, 2, 0, 3, 4)
 
 
-def free_folder(parent: Path, name: str) -> Path:
-    """A new folder name_00001, name_00002, ... below `parent`."""
-    parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        folder = parent / f"{name}_{number:05}"
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
-
-
 def check_identity(saved: dict, given: dict) -> None:
     """Raise ValueError if a take was made with another model, size or setting than it is to go on with."""
     words = {

@@ -39,6 +39,8 @@ class LongLiveLoadTake(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, name):
+        if name is None:  # a link: whatever makes the name decides whether this runs again
+            return 0
         state = find_take(name) / STATE
         return state.stat().st_mtime_ns if state.exists() else 0
 

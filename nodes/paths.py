@@ -13,8 +13,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..longlive.take import free_folder
-from ..utils.names import check_within, plain_path
+from ..utils.names import check_within, free_folder, plain_path
 
 PARENT = "takes"  # folder below ComfyUI's output folder
 NUMBER = 6  # bytes of the number that a take's folder gets, "_00001"
@@ -98,7 +97,7 @@ def encoder_folder(name: str, what: str = "folder") -> Path:
     for base in folder_paths.get_folder_paths("text_encoders"):
         if (Path(base) / plain / "config.json").is_file():
             return Path(base) / plain
-    raise ValueError(f"the text_encoders folders hold no {name} with a config.json: press R to read them again")
+    raise ValueError(f"{what}: the text_encoders folders hold no {name} with a config.json: press R to read them again")
 
 
 def file_beside(path: Path, name: str, what: str) -> Path:

@@ -42,9 +42,22 @@ def check_within(folder: Path, path: Path, what: str) -> None:
         raise ValueError(f"{what}: {path} leads out of {folder} through a link: put the real file or folder there")
 
 
+def free_folder(parent: Path, name: str) -> Path:
+    """A new folder name_00001, name_00002, ... below `parent`."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / f"{name}_{number:05}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
 def _fault(name: str, new: bool, spare: int) -> str:
     """What keeps a name from being plain; empty if nothing does."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
+    parts = PurePosixPath(name).parts
     odd = next((c for c in name if unicodedata.category(c) in CONTROL), None)
     if odd is not None:
         return f"holds the control character U+{ord(odd):04X}: remove it"

@@ -76,3 +76,7 @@ def test_comfyui_keeps_its_own_module_names():
     assert Path(nodes.__file__).parent == core
     assert core in Path(next(iter(utils.__path__))).parents
     assert str(ROOT) not in sys.path
+
+
+def test_a_family_that_fails_takes_no_names_of_another_with_it():
+    assert {package for package, _ in imported(ROOT / "nodes" / "paths.py") if package} == {"utils"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..samplers.core import need
+from ..utils.core import need
 
 wan21 = need("comfy.ldm.wan.vae", "WanVAE", "CausalConv3d", "Resample", "count_cache_layers", "Decoder3d")
 wan22 = need("comfy.ldm.wan.vae2_2", "WanVAE", "Resample", "count_conv3d", "unpatchify")

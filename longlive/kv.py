@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..samplers.core import need
+from ..utils.core import need
 from .cache import Plan, SlotTable
 from .rope import RopeTables
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..samplers.core import need
+from ..utils.core import need
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
 load_torch_file = need("comfy.utils", "load_torch_file").load_torch_file

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..samplers.core import need
+from ..utils.core import need
 from .kv import KVCache
 
 cast_to = need("comfy.model_management", "cast_to").cast_to

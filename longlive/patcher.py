@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from ..samplers.core import need
+from ..utils.core import need
 from .decode import can_stream, history_elements
 from .loader import is_causal
 from .network import CausalNetwork

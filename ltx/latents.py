@@ -1,4 +1,4 @@
-"""Layouts of LTX latents: sizes, and the two modalities of an audio-video latent.
+"""Layouts of LTX latents: channels and sizes.
 
 Video latent [B, 128, T, H, W]: T = (frames - 1) / 8 + 1, H and W = pixels / 32 (LTX-Video, LTX-2).
 Audio latent [B, 8, A, 16]: 25 latent frames a second (16 kHz, hop 160, 4 mel frames each), A = round(seconds * 25).
@@ -7,22 +7,10 @@ An audio-video latent is ComfyUI's NestedTensor of the two.
 
 from __future__ import annotations
 
-from torch import Tensor
-
 VIDEO_CHANNELS = 128
 AUDIO_CHANNELS, AUDIO_BINS = 8, 16
 AUDIO_LATENTS_PER_SECOND = 25  # 16000 / 160 / 4
 SPATIAL, TEMPORAL = 32, 8  # pixels to a latent
-
-
-def video_part(samples: Tensor) -> Tensor:
-    """The video latent [B, 128, T, H, W] of a video or audio-video latent."""
-    return samples.tensors[0] if getattr(samples, "is_nested", False) else samples
-
-
-def audio_part(samples: Tensor) -> Tensor | None:
-    """The audio latent [B, 8, A, 16] of an audio-video latent; None for a video latent."""
-    return samples.tensors[1] if getattr(samples, "is_nested", False) else None
 
 
 def latent_frames(length: int) -> int:

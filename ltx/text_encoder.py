@@ -25,9 +25,8 @@ import torch
 from comfy import sd1_clip
 from torch import Tensor
 
-from ..samplers import text_encoders
-from ..samplers.core import parse_version
-from ..utils import hf_folder
+from ..utils import hf_folder, text_encoders
+from ..utils.core import parse_version
 from . import gemma
 
 MAX_TOKENS = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 
-from ..samplers.core import check_core_version
+from ..utils.core import check_core_version
 
 check_core_version()
 
@@ -16,54 +16,56 @@ log = logging.getLogger("oner")
 # family -> module of this package -> node classes
 NODES: dict[str, dict[str, list[str]]] = {
     "LTX": {
-        "ltx_loader": ["LTXModelLoader"],
-        "ltx_latents": ["LTXEmptyLatent", "LTXStageHandOver", "LTXStageOutput"],
-        "ltx_sigmas": ["LTXSigmaPreset", "LTXScheduler"],
-        "ltx_guider": ["LTXGuidance", "LTXMultimodalGuider"],
-        "ltx_samplers": ["LTXNoise", "LTXEulerSampler", "LTXRes2sSampler"],
-        "ltx_conditioning": ["LTXImageToVideo", "LTXKeyframe", "LTXReferenceVideo", "LTXReferenceAudio", "LTXCrop"],
-        "ltx_masks": ["LTXFreeze", "LTXTimeWindow"],
-        "ltx_audio_only": ["LTXAudioOnly"],
-        "ltx_media": ["LTXPrepareImage", "LTXEncodeAudio", "LTXICLoRALoader"],
-        "ltx_iclora": ["LTXFitVideo", "LTXOutpaintGuide", "LTXInpaintGuide", "LTXGrowMask", "LaplacianBlend"],
-        "ltx_tracks": ["LTXTracks", "LTXDrawTracks"],
-        "ltx_hdr": ["LTXHDRDecode"],
+        "ltx.loaders": ["LTXModelLoader", "LTXICLoRALoader"],
+        "ltx.latents": ["LTXEmptyLatent", "LTXStageHandOver", "LTXStageOutput"],
+        "ltx.sigmas": ["LTXSigmaPreset", "LTXScheduler"],
+        "ltx.guider": ["LTXGuidance", "LTXMultimodalGuider"],
+        "ltx.samplers": ["LTXNoise", "LTXEulerSampler", "LTXRes2sSampler"],
+        "ltx.conditioning": ["LTXImageToVideo", "LTXKeyframe", "LTXReferenceVideo", "LTXReferenceAudio", "LTXCrop"],
+        "ltx.masks": ["LTXFreeze", "LTXTimeWindow"],
+        "ltx.audio_only": ["LTXAudioOnly"],
+        "ltx.media": ["LTXPrepareImage", "LTXEncodeAudio"],
+        "ltx.ic_lora_guides": ["LTXFitVideo", "LTXOutpaintGuide", "LTXInpaintGuide", "LTXGrowMask", "LaplacianBlend"],
+        "ltx.tracks": ["LTXTracks", "LTXDrawTracks"],
+        "ltx.hdr": ["LTXHDRDecode"],
     },
-    "Text": {
-        "text_encoders": ["TextEncoderLoader"],
-    },
-    "LTX-Video": {
-        "ltxv_guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],
-        "ltxv_sampling": ["LTXVSampler", "LinearQuadraticSigmas"],
-        "ltxv_conditioning": ["LTXVImageGuide"],
-        "ltxv_sizes": ["LTXVSizes", "LTXVPadFrames", "LTXVFitFrames"],
-        "ltxv_latents": [
+    "family-neutral": {
+        "any.text_encoders": ["TextEncoderLoader"],
+        "any.latent_statistics": [
             "LatentAdaIN",
             "LatentNormalise",
             "LatentToneMap",
             "PerStepAdaIN",
             "PerStepNormalise",
-            "LatentTemporalUpsample",
         ],
-        "ltxv_decode": ["LTXVDecodeSettings"],
+        "any.flow_solvers": ["FlowSampler"],
+    },
+    "LTX-Video": {
+        "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],
+        "ltxv.sampling": ["LTXVSampler", "LinearQuadraticSigmas"],
+        "ltxv.conditioning": ["LTXVImageGuide"],
+        "ltxv.sizes": ["LTXVSizes", "LTXVPadFrames", "LTXVFitFrames"],
+        "ltxv.temporal_upsample": ["LatentTemporalUpsample"],
+        "ltxv.decode": ["LTXVDecodeSettings"],
     },
     "Wan": {
-        "wan_camera": ["WanCameraPath", "WanCameraPathFromText", "WanCameraEmbedding"],
-        "wan_conditioning": ["WanFunConditioning", "WanMotionAmplitude"],
-        "wan_control_videos": ["WanTrajectoryVideo", "WanControlVideoMerge"],
-        "wan_guiders": ["WanExpertsGuider", "WanLint"],
-        "wan_loader": ["Wan5BCameraLoader"],
-        "wan_lora": ["WanLoraLoader", "LoraSchedule"],
-        "wan_recipes": ["WanRecipe", "WanGPImport"],
-        "wan_sampling": ["WanScheduler", "SplitSigmasAtBoundary", "FlowSampler", "WanRIFLEx"],
-        "wan_sizes": ["WanSize"],
-        "wan_vace": ["WanVACEComposer"],
+        "wan.camera": ["WanCameraPath", "WanCameraPathFromText", "WanCameraEmbedding"],
+        "wan.conditioning": ["WanFunConditioning", "WanMotionAmplitude"],
+        "wan.control_videos": ["WanTrajectoryVideo", "WanControlVideoMerge"],
+        "wan.guiders": ["WanExpertsGuider"],
+        "wan.lint": ["WanLint"],
+        "wan.loader": ["Wan5BCameraLoader"],
+        "wan.lora": ["WanLoraLoader", "LoraSchedule"],
+        "wan.recipes": ["WanRecipe", "WanGPImport"],
+        "wan.sampling": ["WanScheduler", "SplitSigmasAtBoundary", "WanRIFLEx"],
+        "wan.sizes": ["WanSize"],
+        "wan.vace": ["WanVACEComposer"],
     },
     "LongLive": {
-        "longlive_loaders": ["LongLiveLoader"],
-        "longlive_schedule": ["LongLiveSettings", "LongLivePromptSchedule"],
-        "longlive_rollout": ["LongLiveRollout", "LongLiveContinue"],
-        "longlive_takes": ["LongLiveLoadTake", "LongLiveForkTake", "LongLiveBudget"],
+        "longlive.loaders": ["LongLiveLoader"],
+        "longlive.schedule": ["LongLiveSettings", "LongLivePromptSchedule"],
+        "longlive.rollout": ["LongLiveRollout", "LongLiveContinue"],
+        "longlive.takes": ["LongLiveLoadTake", "LongLiveForkTake", "LongLiveBudget"],
     },
 }
 
@@ -77,9 +79,9 @@ def load_family(modules: dict[str, list[str]]) -> list[type[io.ComfyNode]]:
 
 
 def load_legacy() -> list[type[io.ComfyNode]]:
-    """Nodes under ids of another pack, for old graphs; see migration.py."""
+    """Nodes under ids of another pack, for old graphs; see legacy_ltxvideo/migration.py."""
     try:
-        from .migration import legacy_nodes
+        from .legacy_ltxvideo.migration import legacy_nodes
 
         return legacy_nodes()
     except Exception as error:  # as above
@@ -90,7 +92,7 @@ def load_legacy() -> list[type[io.ComfyNode]]:
 class OnerExtension(ComfyExtension):
     async def on_load(self) -> None:
         try:
-            from .migration import register_replacements
+            from .legacy_ltxvideo.migration import register_replacements
 
             await register_replacements()
         except Exception as error:  # whatever a changed core raises: the nodes must still load

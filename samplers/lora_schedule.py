@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import need
+from ..utils.core import need
 from .lora_multipliers import Strength, expand_token, parse_token
 from .phase_guider import step_of
 

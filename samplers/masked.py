@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .core import need
+from ..utils.core import need
 from .packed import latent_shapes, pack
 
 _samplers = need("comfy.samplers", "Sampler", "CFGGuider.outer_predict_noise")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .core import need
+from ..utils.core import need
 
 _utils = need("comfy.utils", "pack_latents", "unpack_latents")
 

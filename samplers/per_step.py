@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .core import need
+from ..utils.core import need
 
 utils = need("comfy.utils", "pack_latents", "unpack_latents")
 

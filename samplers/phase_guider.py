@@ -16,7 +16,7 @@ import comfy.patcher_extension
 import torch
 from torch import Tensor
 
-from .core import need
+from ..utils.core import need
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
 
 samplers = need(

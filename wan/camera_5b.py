@@ -16,7 +16,7 @@ import comfy.patcher_extension
 import torch
 from torch import Tensor, nn
 
-from ..samplers.core import need
+from ..utils.core import need
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
 utils = need("comfy.utils", "load_torch_file", "state_dict_prefix_replace")

@@ -15,7 +15,7 @@ import comfy.clip_vision
 import torch
 from torch import Tensor
 
-from ..samplers.core import need
+from ..utils.core import need
 from . import camera_5b
 from .frames import fit_images, fit_length, fit_masks, latent_frames, lay_out, mask_latents
 from .layouts import CAMERA_CHANNELS, CLIP_WIDTH, WanLayout

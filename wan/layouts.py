@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..samplers.core import need
+from ..utils.core import need
 
 model_base = need("comfy.model_base", "WAN21.concat_cond", "WAN21_Camera", "WAN21_Vace", "WAN22.process_timestep")
 

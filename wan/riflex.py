@@ -13,7 +13,7 @@ import comfy.model_management
 import torch
 from torch import Tensor, nn
 
-from ..samplers.core import need
+from ..utils.core import need
 
 rope = need("comfy.ldm.flux.math", "rope").rope
 

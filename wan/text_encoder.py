@@ -11,7 +11,7 @@ import comfy.sd
 import comfy.text_encoders.wan
 import torch
 
-from ..samplers import text_encoders
+from ..utils import text_encoders
 
 CONTEXT = 512  # text tokens that Wan was trained with
 

@@ -18,15 +18,15 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, SamplerCustomAdvanced
 from safetensors.torch import load_file
 from torch import Tensor
 
-from oner.ltx import conditioning
-from oner.ltx.guidance import Binned, Guidance, constant
-from oner.ltx.guider import MultimodalGuider
-from oner.ltx.noise import LatentNoise
-from oner.ltx.perturbation import PLAN
-from oner.ltx.reference_attention import _weight as entry_weight
-from oner.ltx.reference_attention import group_references, weight_matrix
-from oner.ltx.solvers import make_sampler
-from oner.ltx.state import State, read_state, write_state
+from oner.ltx.ltx2 import conditioning
+from oner.ltx.ltx2.guidance import Binned, Guidance, constant
+from oner.ltx.ltx2.guider import MultimodalGuider
+from oner.ltx.ltx2.noise import LatentNoise
+from oner.ltx.ltx2.perturbation import PLAN
+from oner.ltx.ltx2.reference_attention import _weight as entry_weight
+from oner.ltx.ltx2.reference_attention import group_references, weight_matrix
+from oner.ltx.ltx2.solvers import make_sampler
+from oner.ltx.ltx2.state import State, read_state, write_state
 from oner.samplers.packed import pack, unpack
 from oner.samplers.step_noise import GivenNoise, SeededNoise
 from oner.utils.tokens import from_tokens, to_tokens

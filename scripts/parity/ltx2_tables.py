@@ -13,11 +13,11 @@ from comfy.utils import pack_latents, unpack_latents
 from safetensors.torch import load_file
 from torch import Tensor
 
-from oner.ltx import positions
-from oner.ltx.guidance import Binned, Guidance, guide
 from oner.ltx.latents import audio_latent_frames, latent_frames
-from oner.ltx.reference_attention import group_references, weight_matrix
-from oner.ltx.references import subsampled_frames, token_weights, whole_length
+from oner.ltx.ltx2 import positions
+from oner.ltx.ltx2.guidance import Binned, Guidance, guide
+from oner.ltx.ltx2.reference_attention import group_references, weight_matrix
+from oner.ltx.ltx2.references import subsampled_frames, token_weights, whole_length
 from oner.ltx.schedules import SIGMA_PRESETS, shifted_sigmas
 from oner.samplers.res2s import res2s_coefficients, sde_coefficients
 from oner.samplers.step_noise import standardise

@@ -25,14 +25,14 @@ from einops import rearrange
 from safetensors.torch import load_file
 from torch import Tensor
 
-from oner.ltx import ltxv_presets
-from oner.ltx.ltxv_conditions import append_guide, mix_into_frames
-from oner.ltx.ltxv_guidance import GuidanceSchedule
-from oner.ltx.ltxv_guider import LTXVGuider
-from oner.ltx.ltxv_sampler import appended_frames, noise_given_tokens, sample_ltxv
-from oner.ltx.ltxv_schedules import linear_quadratic
-from oner.ltx.ltxv_sizes import first_pass_side
-from oner.ltx.ltxv_stg import perturbs
+from oner.ltx.ltxv import presets as ltxv_presets
+from oner.ltx.ltxv.conditions import append_guide, mix_into_frames
+from oner.ltx.ltxv.guidance import GuidanceSchedule
+from oner.ltx.ltxv.guider import LTXVGuider
+from oner.ltx.ltxv.sampler import appended_frames, noise_given_tokens, sample_ltxv
+from oner.ltx.ltxv.schedules import linear_quadratic
+from oner.ltx.ltxv.sizes import first_pass_side
+from oner.ltx.ltxv.stg import perturbs
 from oner.ltx.schedules import shifted_sigmas
 from oner.utils.latent_statistics import compress_tones, match_statistics
 from parity.scenario import Check, Scenario, absolute_error, mismatch, relative_error

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness import wan_models
-from oner.nodes.wan_conditioning import WanFunConditioning
+from oner.nodes.wan.conditioning import WanFunConditioning
 from oner.samplers.flow_solvers import sample_flow_dpmpp_2m, sample_flow_unipc
 from oner.samplers.lora_multipliers import expand_multipliers
 from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan

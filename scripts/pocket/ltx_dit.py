@@ -53,7 +53,7 @@ class Forward(nn.Module):
     """
 
     def __init__(self, model: nn.Module, grid: tuple[int, int, int], reference: int = 0):
-        from oner.ltx.positions import video_positions
+        from oner.ltx.ltx2.positions import video_positions
 
         super().__init__()
         self.model = model

@@ -129,7 +129,7 @@ def place(tmp_path_factory):
 
 
 def test_every_string_input_is_known_to_name_something_or_not():
-    from oner.nodes.legacy_ltxvideo import SHIMS
+    from oner.nodes.legacy_ltxvideo.shims import SHIMS
 
     found = {
         f"{each['node_id']}.{entry['id']}"

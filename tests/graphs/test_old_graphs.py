@@ -104,7 +104,7 @@ def test_an_old_graph_runs_and_gives_the_same_twice(executor, graph, frames):
 def test_the_server_knows_the_replacements(executor):
     from server import PromptServer
 
-    from oner.nodes.migration import REPLACEMENTS, register_replacements
+    from oner.nodes.legacy_ltxvideo.migration import REPLACEMENTS, register_replacements
 
     asyncio.run(register_replacements())  # again: nothing is doubled
     known = PromptServer.instance.node_replace_manager.as_dict()

@@ -24,7 +24,7 @@ def node(request):
 
 def test_ids_are_unique_and_literal():
     assert len(NODES) == len(node_list())
-    source = "".join(path.read_text() for path in (ROOT / "nodes").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "nodes").rglob("*.py"))
     assert all(f'node_id="{node_id}"' in source for node_id in NODES)
 
 

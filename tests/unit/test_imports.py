@@ -20,30 +20,70 @@ LAYERS = {  # package -> packages of the pack it may import
 }
 SERVER = {"folder_paths", "server", "nodes", "execution", "comfy_api", "comfy_extras"}
 HEAVY = ["transformers", "av", "scipy", "diffusers", "sageattention", "kornia"]
+KNOWS_COMFYUI = {"core.py", "text_encoders.py"}  # of utils/
 SOURCES = [path for package in LAYERS for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def imported(path: Path):
-    """(package of the pack or None, absolute module or None) of each import in a file."""
+    """(module of the pack or None, absolute module or None) of each import in a file; modules dotted from the root."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            parts = path.relative_to(ROOT).parts[: -node.level] + tuple((node.module or "").split("."))
-            names = [parts[0]] if parts[0] else [alias.name for alias in node.names]
-            yield from ((name, None) for name in names)
+            parts = path.relative_to(ROOT).parts[: -node.level] + tuple(filter(None, (node.module or "").split(".")))
+            names = [alias.name for alias in node.names]
+            yield from ((".".join((*parts, name)), None) for name in names)
         elif isinstance(node, ast.ImportFrom):
             yield None, node.module
         elif isinstance(node, ast.Import):
             yield from ((None, alias.name) for alias in node.names)
 
 
+def packages_of(path: Path) -> set[str]:
+    """Packages of the pack that a file imports from."""
+    return {name.split(".")[0] for name, _ in imported(path) if name}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_flow_one_way(path):
     package = path.relative_to(ROOT).parts[0]
-    own = {name for name, _ in imported(path) if name}
     foreign = {module.split(".")[0] for _, module in imported(path) if module}
-    assert own <= LAYERS[package]
+    assert packages_of(path) <= LAYERS[package]
     assert package == "nodes" or not foreign & SERVER
-    assert package != "utils" or not foreign & {"comfy"}
+    assert package != "utils" or path.name in KNOWS_COMFYUI or not foreign & {"comfy"}
+
+
+def test_the_two_ltx_families_know_nothing_of_each_other_and_what_they_share_nothing_of_them():
+    for path in sorted((ROOT / "ltx").rglob("*.py")):
+        room = path.relative_to(ROOT).parts[:-1]
+        rooms = {tuple(name.split(".")[:2]) for name, _ in imported(path) if name and name.startswith("ltx.ltx")}
+        assert rooms <= {room}, path
+
+
+def test_nodes_of_a_family_import_no_other_family_and_neutral_ones_none_until_they_run():
+    families = {"ltx": {"ltx", "ltx.ltx2"}, "ltxv": {"ltx", "ltx.ltxv"}, "wan": {"wan"}, "longlive": {"longlive"}}
+    every = set.union(*families.values())
+    for room in (*families, "any"):
+        for path in sorted((ROOT / "nodes" / room).glob("*.py")):
+            modules = {name.rpartition(".")[0] for name, _ in imported(path) if name}
+            maths = {m if m in every else m.rpartition(".")[0] for m in modules if m.split(".")[0] in every}
+            beside = {m.split(".")[1] for m in modules if m.startswith("nodes.") and m.count(".") > 1}
+            assert beside <= {room, "any"}, path
+            assert maths <= families.get(room, every), path
+    top_level = [
+        node
+        for path in (ROOT / "nodes" / "any").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.level == 3
+    ]
+    assert top_level
+    assert {node.module.split(".")[0] for node in top_level} <= {"samplers", "utils"}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=lambda f: str(f.relative_to(ROOT)))
+def test_every_folder_says_in_one_line_what_belongs_there(folder):
+    says = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    assert says
+    assert "\n" not in says
+    assert f"{folder.name}/" in (ROOT / "docs" / "architecture.md").read_text()
 
 
 def test_importing_the_pack_loads_nothing_heavy():
@@ -79,4 +119,4 @@ def test_comfyui_keeps_its_own_module_names():
 
 
 def test_a_family_that_fails_takes_no_names_of_another_with_it():
-    assert {package for package, _ in imported(ROOT / "nodes" / "paths.py") if package} == {"utils"}
+    assert packages_of(ROOT / "nodes" / "paths.py") == {"utils"}

@@ -1,0 +1,71 @@
+"""What LTX-2 nodes refuse before any work, in words that name the number and the remedy."""
+
+from __future__ import annotations
+
+from ..latents import AUDIO_LATENTS_PER_SECOND, SPATIAL, TEMPORAL
+from .state import State
+
+
+def need_audio_video_model(model) -> None:
+    """Raise ValueError unless the ModelPatcher holds an LTX-2 model."""
+    network = model.model.diffusion_model
+    if not hasattr(network, "audio_patchify_proj"):
+        raise ValueError(
+            f"model is {type(model.model).__name__}; this node needs an LTX-2 or LTX-2.3 model. For "
+            "LTX-Video 0.9.x use its own guider"
+        )
+
+
+def need_blocks(model, name: str, blocks: tuple[int, ...]) -> None:
+    """Raise ValueError if a block number is not in the model."""
+    count = len(model.model.diffusion_model.transformer_blocks)
+    wrong = [block for block in blocks if not 0 <= block < count]
+    if wrong:
+        raise ValueError(f"{name} names block {wrong[0]}; the model has blocks 0 to {count - 1}")
+
+
+def need_audio(state: State, what: str) -> None:
+    """Raise ValueError if the latent has no audio."""
+    if state.audio is None:
+        raise ValueError(f"{what} needs an audio-video latent; this one is video only: add audio with LTX Empty Latent")
+
+
+def need_window(state: State, start_seconds: float, end_seconds: float, fps: float) -> None:
+    """Raise ValueError if a time window is empty or not within the clip."""
+    seconds = clip_seconds(state, fps)
+    if end_seconds <= start_seconds:
+        raise ValueError(f"the window ends at {end_seconds:g} s, its start is {start_seconds:g} s: set a later end")
+    if start_seconds >= seconds or end_seconds > seconds + 1 / AUDIO_LATENTS_PER_SECOND:
+        raise ValueError(
+            f"the window is {start_seconds:g} to {end_seconds:g} s; the clip is {seconds:.3f} s long at {fps:g} "
+            "fps: set a window within it"
+        )
+
+
+def clip_length(state: State) -> int:
+    """Pixel frames of the clip."""
+    return (state.clip_frames - 1) * TEMPORAL + 1
+
+
+def clip_seconds(state: State, fps: float) -> float:
+    """Seconds of the clip."""
+    return clip_length(state) / fps
+
+
+def need_no_guides(state: State, what: str) -> None:
+    """Raise ValueError if keyframes or references were appended already."""
+    if state.guide_frames:
+        raise ValueError(
+            f"{what} comes before keyframes and references; this latent has {state.guide_frames} appended frames: "
+            "move the node in front of them"
+        )
+
+
+def need_shrinkable(state: State, downscale: int) -> None:
+    """Raise ValueError if the clip's size does not divide by the downscale factor of a reference."""
+    height, width = state.video.clean.shape[3:]
+    if height % downscale or width % downscale:
+        raise ValueError(
+            f"the clip is {width * SPATIAL}x{height * SPATIAL} pixels; a reference shrunk {downscale} times needs "
+            f"multiples of {SPATIAL * downscale}"
+        )

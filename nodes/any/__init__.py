@@ -1,0 +1,1 @@
+"""Nodes that serve any family: their maths is in samplers/ and utils/."""

@@ -1,0 +1,178 @@
+"""Loaders and model patches under ids of ComfyUI-LTXVideo; see shims.py."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..any.text_encoders import TextEncoderLoader
+from ..ltx.loaders import LTXICLoRALoader
+from .schemas import number, schema
+
+log = logging.getLogger("oner")
+
+AFTER = io.AnyType.Input("dependencies", optional=True)  # ordered the graph; the memory manager needs no help
+
+
+class LowVRAMCheckpointLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Combo.Input("ckpt_name", options=folder_paths.get_filename_list("checkpoints")), AFTER]
+        outputs = [io.Model.Output(), io.Clip.Output(), io.Vae.Output()]
+        return schema("LowVRAMCheckpointLoader", "Load Checkpoint", inputs, outputs)
+
+    @classmethod
+    def execute(cls, ckpt_name, dependencies=None):  # noqa: ARG003
+        import nodes
+
+        return io.NodeOutput(*nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name))
+
+
+class LowVRAMAudioVAELoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Combo.Input("ckpt_name", options=folder_paths.get_filename_list("checkpoints")), AFTER]
+        return schema("LowVRAMAudioVAELoader", "Load LTXV Audio VAE", inputs, [io.Vae.Output()])
+
+    @classmethod
+    def execute(cls, ckpt_name, dependencies=None):  # noqa: ARG003
+        from comfy_extras.nodes_lt_audio import LTXVAudioVAELoader
+
+        return LTXVAudioVAELoader.execute(ckpt_name)
+
+
+class LowVRAMLatentUpscaleModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        files = folder_paths.get_filename_list("latent_upscale_models")
+        inputs = [io.Combo.Input("model_name", options=files), AFTER]
+        outputs = [io.LatentUpscaleModel.Output()]
+        return schema("LowVRAMLatentUpscaleModelLoader", "Load Latent Upscale Model", inputs, outputs)
+
+    @classmethod
+    def execute(cls, model_name, dependencies=None):  # noqa: ARG003
+        from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
+
+        return LatentUpscaleModelLoader.execute(model_name)
+
+
+class GemmaCLIPModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [
+            io.Combo.Input("gemma_path", options=folder_paths.get_filename_list("text_encoders")),
+            io.Combo.Input("ltxv_path", options=folder_paths.get_filename_list("checkpoints")),
+            io.Int.Input("max_length", default=1024, min=16, max=131072),
+        ]
+        return schema("LTXVGemmaCLIPModelLoader", "Text Encoder Loader", inputs, [io.Clip.Output()])
+
+    @classmethod
+    def execute(cls, gemma_path, ltxv_path, max_length):
+        if max_length != 1024:
+            raise ValueError(f"max_length is {max_length}; LTX-2 was trained with 1024: set it to 1024")
+        folder = Path(gemma_path.replace("\\", "/")).parent
+        if folder == Path("."):
+            raise ValueError(
+                f"gemma_path is {gemma_path}, a file without a folder of its own: put it into a folder with its "
+                "config.json and tokenizer, or load it with LTXV Audio Text Encoder Loader"
+            )
+        return TextEncoderLoader.execute(folder.as_posix(), "ltx-2", ltxv_path)
+
+
+class ICLoRALoaderModelOnly(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [
+            io.Model.Input("model"),
+            io.Combo.Input("lora_name", options=folder_paths.get_filename_list("loras")),
+            number("strength_model", 1.0, -100.0),
+        ]
+        outputs = [io.Model.Output(), io.Float.Output(display_name="latent_downscale_factor")]
+        return schema("LTXICLoRALoaderModelOnly", "LTX IC-LoRA Loader", inputs, outputs)
+
+    @classmethod
+    def execute(cls, model, lora_name, strength_model):
+        patched, parameters = LTXICLoRALoader.execute(model, lora_name, strength_model).result
+        return io.NodeOutput(patched, float(parameters.get("reference_downscale_factor", 1)))
+
+
+class Q8Patch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Model.Input("model")]
+        return schema("LTXQ8Patch", "an fp8 checkpoint", inputs, [io.Model.Output()], accept_all_inputs=True)
+
+    @classmethod
+    def execute(cls, model, **settings):  # noqa: ARG003
+        log.warning("LTXQ8Patch: the model passes unchanged; ComfyUI runs fp8 checkpoints by itself")
+        return io.NodeOutput(model)
+
+
+class Q8LoraModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [
+            io.Model.Input("model"),
+            io.Combo.Input("lora_name", options=folder_paths.get_filename_list("loras")),
+            number("strength_model", 1.0, -100.0),
+        ]
+        return schema("LTXVQ8LoraModelLoader", "Load LoRA", inputs, [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, model, lora_name, strength_model):
+        import nodes
+
+        return io.NodeOutput(*nodes.LoraLoaderModelOnly().load_lora_model_only(model, lora_name, strength_model))
+
+
+class PatcherVAE(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema("LTXVPatcherVAE", "nothing: leave it out", [io.Vae.Input("vae")], [io.Vae.Output()])
+
+    @classmethod
+    def execute(cls, vae):
+        log.warning("LTXVPatcherVAE: the VAE passes unchanged; its Q8 kernels are not used")
+        return io.NodeOutput(vae)
+
+
+class AudioOnlyModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema("LTXVAudioOnlyModel", "LTX Freeze on the video", [io.Model.Input("model")], [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, model):
+        alone = model.clone()
+        switches = {"run_vx": False, "a2v_cross_attn": False, "v2a_cross_attn": False}
+        options = alone.model_options["transformer_options"]
+        alone.model_options["transformer_options"] = {**options, **switches}
+        return io.NodeOutput(alone)
+
+
+class AudioOnlyEmptyVideoLatent(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema("LTXVAudioOnlyEmptyVideoLatent", "LTX Empty Latent", [], [io.Latent.Output()])
+
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput({"samples": torch.zeros(1, 128, 1, 2, 2)})
+
+
+LOADERS: list[type[io.ComfyNode]] = [
+    LowVRAMCheckpointLoader,
+    LowVRAMAudioVAELoader,
+    LowVRAMLatentUpscaleModelLoader,
+    GemmaCLIPModelLoader,
+    ICLoRALoaderModelOnly,
+    Q8Patch,
+    Q8LoraModelLoader,
+    PatcherVAE,
+    AudioOnlyModel,
+    AudioOnlyEmptyVideoLatent,
+]

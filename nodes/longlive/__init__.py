@@ -1,0 +1,1 @@
+"""Nodes of LongLive: their maths is in longlive/."""

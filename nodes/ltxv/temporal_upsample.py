@@ -1,0 +1,48 @@
+"""The temporal latent upsampler."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...utils.latents import video_part, with_video_part
+
+
+class LatentTemporalUpsample(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="OnerLatentTemporalUpsample",
+            display_name="Latent Temporal Upsample",
+            category="Oner/latent",
+            description="Twice the frames in the same time: run a temporal latent upsampler and double the frame rate. "
+            "Takes audio-video latents, whose audio stays.",
+            search_aliases=["temporal upscaler", "frame interpolation", "double fps", "LTXVLatentUpsampler"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="video or audio-video latent"),
+                io.LatentUpscaleModel.Input("upscale_model", tooltip="a temporal upsampler (LatentUpscaleModelLoader)"),
+                io.Vae.Input("vae", tooltip="VAE of the video model; its statistics are used"),
+                io.Float.Input(
+                    "fps", default=24.0, min=1.0, max=1000.0, step=0.01, tooltip="frame rate of the latent, frames/s"
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="T latent frames become 2T - 1"),
+                io.Float.Output(display_name="fps", tooltip="doubled frame rate, for LTXVConditioning and CreateVideo"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, latent, upscale_model, vae, fps):
+        from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
+
+        video = video_part(latent["samples"])
+        upsampled = LTXVLatentUpsampler.execute({"samples": video}, upscale_model, vae).result[0]["samples"]
+        frames, expected = upsampled.shape[2], 2 * video.shape[2] - 1
+        if frames != expected:
+            raise ValueError(
+                f"upscale_model made {frames} latent frames of {video.shape[2]}, not {expected}: it is no temporal "
+                "upsampler; use LTXVLatentUpsampler for a spatial one"
+            )
+        result = with_video_part(latent, upsampled)
+        result.pop("noise_mask", None)  # made for the old length
+        return io.NodeOutput(result, 2 * fps)

@@ -1,0 +1,1 @@
+"""Nodes of Wan: their maths is in wan/ and samplers/."""

@@ -1,0 +1,1 @@
+"""Tensors, names, files and media for everything above; core.py and text_encoders.py alone know ComfyUI."""

@@ -1,0 +1,225 @@
+"""A Hugging Face text encoder folder as a ComfyUI CLIP: what Gemma, T5 and UMT5 share.
+
+Core's encoder classes take a config dict, but core's loader picks them by the weight shapes of the released sizes. Here
+config.json decides. The result is core's own CLIP on core's patcher: offload, LoRA, hooks and quantised ops work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import comfy.sd
+import comfy.utils
+import torch
+from comfy import sd1_clip
+from torch import Tensor
+
+from . import hf_folder
+
+FAMILIES = {"t5": "T5 (LTX-Video)", "umt5": "UMT5 (Wan)", "gemma3": "Gemma 3 (LTX-2)", "gemma3_text": "Gemma 3 (LTX-2)"}
+UNUSED_T5 = ("decoder.", "lm_head.")
+
+
+class FolderTokenizer:
+    """A tokenizer file with the calls that core's SDTokenizer makes; BOS and EOS are added here, not by the file.
+
+    tokenizer.json (tokenizers) or a .model (sentencepiece): both come with ComfyUI, and neither needs the network.
+    """
+
+    FILES = ("tokenizer.json", "spiece.model", "tokenizer.model")
+
+    def __init__(self, file: Path, bos: int | None = None, eos: int | None = None):
+        self.file, self.bos, self.eos = file, bos, eos
+        self.backend: Any
+        if file.suffix == ".json":
+            from tokenizers import Tokenizer
+
+            self.backend = Tokenizer.from_file(str(file))
+            self.backend.no_padding()
+            self.backend.no_truncation()
+        else:
+            from sentencepiece import SentencePieceProcessor
+
+            self.backend = SentencePieceProcessor(model_file=str(file))
+
+    @classmethod
+    def from_pretrained(cls, folder: str, **special: int | None) -> FolderTokenizer:
+        return cls(hf_folder.find_tokenizer(Path(folder), cls.FILES), **special)
+
+    def __call__(self, text: str) -> dict[str, list[int]]:
+        if self.file.suffix == ".json":
+            ids = self.backend.encode(text, add_special_tokens=False).ids
+        else:
+            ids = self.backend.encode(text)
+        start = [] if self.bos is None else [self.bos]
+        return {"input_ids": start + ids + ([] if self.eos is None else [self.eos])}
+
+    def get_vocab(self) -> dict[str, int]:
+        if self.file.suffix == ".json":
+            return self.backend.get_vocab()
+        return {self.backend.id_to_piece(i): i for i in range(self.backend.get_piece_size())}
+
+    def decode(self, ids: list[int], skip_special_tokens: bool = True) -> str:
+        ids = [int(i) for i in ids]
+        if self.file.suffix == ".json":
+            return self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
+        return self.backend.decode([i for i in ids if i not in (self.bos, self.eos)] if skip_special_tokens else ids)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The file's bytes under the key that core's single-file encoders carry them in."""
+        key = "tokenizer_json" if self.file.suffix == ".json" else "spiece_model"
+        return {key: torch.frombuffer(bytearray(self.file.read_bytes()), dtype=torch.uint8)}
+
+
+def load_strictly(
+    load: Callable[[dict[str, Tensor]], tuple], weights: dict[str, Tensor]
+) -> tuple[list[str], list[str]]:
+    """Core's `load_sd` with an error for weights that do not cover the encoder, where core warns and goes on."""
+    try:
+        missing, unexpected = load(weights)
+    except RuntimeError as error:  # torch's list of shapes that differ
+        raise ValueError(f"the weights do not have the shapes of config.json: {error}") from error
+    missing = [key for key in missing if not key.endswith("logit_scale")]
+    if missing:
+        shown = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
+        raise ValueError(f"the weight files lack {len(missing)} tensors that config.json asks for: {shown}")
+    return missing, unexpected
+
+
+def check_architecture(folder: Path, config: dict, *accepted: str) -> None:
+    """Raise ValueError unless config.json is one of the accepted model types and not in a foreign quantised format."""
+    found = config.get("model_type", "an unknown model")
+    wanted = " or ".join(sorted({FAMILIES[kind] for kind in accepted}))
+    if found.startswith("gemma4"):
+        raise ValueError(
+            f"{folder} is {found}, the encoder of LTX-2.5, which ComfyUI cannot run yet: "
+            f"use an LTX-2 or LTX-2.3 checkpoint with {FAMILIES['gemma3']}"
+        )
+    if found not in accepted:
+        fits = f"; {found} is {FAMILIES[found]}: change `type`" if found in FAMILIES else ""
+        raise ValueError(f"{folder} is {found}, but this type needs {wanted}{fits}")
+    if "quantization_config" in config:
+        method = config["quantization_config"].get("quant_method", "unknown")
+        raise ValueError(f"{folder} is quantised with {method}, which ComfyUI cannot read: use the unquantised folder")
+
+
+def t5_config(folder: Path, config: dict) -> dict:
+    """The config dict of core's T5 for a T5 or UMT5 config.json; ValueError for what core's T5 has fixed otherwise."""
+    fixed = {
+        "relative_attention_num_buckets": 32,
+        "relative_attention_max_distance": 128,
+        "layer_norm_epsilon": 1e-6,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
+    for name, value in fixed.items():
+        if config.get(name, value) != value:
+            raise ValueError(f"{folder}: {name} is {config[name]}; ComfyUI's T5 has {value}")
+    activation = config.get("feed_forward_proj", "gated-gelu" if config["model_type"] == "umt5" else "relu")
+    if activation not in ("gated-gelu", "relu"):
+        raise ValueError(f"{folder}: feed_forward_proj is {activation}; ComfyUI's T5 has gated-gelu and relu")
+    gated = activation == "gated-gelu"
+    names = ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "vocab_size")
+    if absent := [name for name in names if name not in config]:
+        raise ValueError(f"{folder}: config.json lacks {', '.join(absent)}: download it again")
+    sizes = {name: config[name] for name in names}
+    return {
+        **sizes,
+        "model_type": config["model_type"],
+        "is_gated_act": gated,
+        "dense_act_fn": "gelu_pytorch_tanh" if gated else "relu",
+    }
+
+
+def t5_key(key: str) -> str | None:
+    """Name in core's T5 of a tensor of a transformers T5 or UMT5; None for decoder tensors."""
+    if key.startswith(UNUSED_T5):
+        return None
+    return "shared.weight" if key == "encoder.embed_tokens.weight" else key
+
+
+def build_clip(
+    folder: Path,
+    encoder: Callable[..., torch.nn.Module],
+    tokenizer: sd1_clip.SD1Tokenizer,
+    weights: dict[str, Tensor],
+    reload: tuple[Callable[..., comfy.sd.CLIP], tuple],
+    model_options: dict,
+    disable_dynamic: bool,
+) -> comfy.sd.CLIP:
+    """Core's CLIP around an encoder class and a tokenizer, loaded with the weights.
+
+    `reload` = (loader, args): how the patcher makes its non-dynamic copy. Weights stay in the dtype they are stored in;
+    activations are fp32, as in core. Raises ValueError if the weights do not cover the encoder.
+    """
+    quantised = comfy.utils.detect_layer_quantization(weights, "")
+    if quantised is not None:
+        model_options = {**model_options, "quantization_metadata": quantised}
+    stored = next((w.dtype for key, w in weights.items() if key.endswith("norm.weight")), None)
+    dtype = model_options.get("dtype") or stored
+    try:
+        clip = comfy.sd.CLIP(
+            SimpleNamespace(params={}, clip=encoder, tokenizer=lambda **_: tokenizer),
+            parameters=comfy.utils.calculate_parameters(weights),
+            state_dict=[weights],
+            model_options={**model_options, "dtype": dtype},
+            disable_dynamic=disable_dynamic,
+        )
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    clip.patcher.cached_patcher_init = (reload_patcher, reload)
+    return clip
+
+
+def reload_patcher(load: Callable[..., comfy.sd.CLIP], args: tuple, disable_dynamic: bool = False):
+    """The patcher of a fresh copy of a folder's encoder, read from disk again."""
+    return load(*args, disable_dynamic=disable_dynamic).patcher
+
+
+class PromptTokenizer(sd1_clip.SDTokenizer):
+    """Core's prompt syntax (weights in parentheses) over a T5 or UMT5 folder's tokenizer."""
+
+    def __init__(self, folder: str, key: str, min_length: int, width: int):
+        super().__init__(
+            folder,
+            tokenizer_class=FolderTokenizer,
+            tokenizer_args={"eos": 1},
+            embedding_key=key,
+            embedding_size=width,
+            min_length=min_length,
+            max_length=99999999,
+            has_start_token=False,
+            pad_with_end=False,
+            pad_to_max_length=False,
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.tokenizer.state_dict()
+
+
+def load_t5(
+    folder: str,
+    model_type: str,
+    encoder: Callable[..., torch.nn.Module],
+    key: str,
+    min_length: int,
+    reload: tuple[Callable[..., comfy.sd.CLIP], tuple],
+    model_options: dict,
+    disable_dynamic: bool,
+) -> comfy.sd.CLIP:
+    """A T5 or UMT5 folder as a CLIP whose prompts are padded to at least `min_length` tokens.
+
+    `encoder` is one of core's SD1ClipModel classes and `key` its name there, which also names its config option.
+    """
+    place = Path(folder)
+    config = hf_folder.read_config(place)
+    check_architecture(place, config, model_type)
+    own = t5_config(place, config)
+    own_tokenizer = PromptTokenizer(folder, key, min_length, own["d_model"])
+    tokenizer = sd1_clip.SD1Tokenizer(clip_name=key, tokenizer=lambda **_: own_tokenizer)
+    weights = hf_folder.read_weights(place, t5_key, comfy.utils.load_torch_file)
+    options = {**model_options, f"{key}_model_config": own}
+    return build_clip(place, encoder, tokenizer, weights, reload, options, disable_dynamic)

@@ -8,6 +8,7 @@ decoder keeps its history itself, TAEHV's blocks look one frame back. T latent f
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..utils.core import need
@@ -80,18 +81,19 @@ class StreamDecoder:
     def decode_light(self, latents: Tensor) -> Tensor:
         """TAEHV: every block gets the frame before, of this piece or of the one before."""
         batch = latents.shape[0]
-        x = self.vae.process_in(latents).movedim(2, 1).flatten(0, 1)  # [B T, C, h, w]
+        x = rearrange(self.vae.process_in(latents), "b c t h w -> (b t) c h w")
         for i, block in enumerate(self.vae.decoder):
             if isinstance(block, tiny.MemBlock):
-                frames = x.unflatten(0, (batch, -1))
+                frames = rearrange(x, "(b t) c h w -> b t c h w", b=batch)
                 before = torch.zeros_like(frames[:, :1]) if self.features[i] is None else self.features[i]
                 self.features[i] = frames[:, -1:].clone()
-                x = block(x, torch.cat([before, frames[:, :-1]], dim=1).flatten(0, 1))
+                before = torch.cat([before, frames[:, :-1]], dim=1)
+                x = block(x, rearrange(before, "b t c h w -> (b t) c h w"))
             else:
                 x = block(x.clone() if isinstance(block, torch.nn.ReLU) else x)  # core's activations work in place
         if self.vae.patch_size > 1:
             x = torch.nn.functional.pixel_shuffle(x, self.vae.patch_size)
-        x = x.unflatten(0, (batch, -1)).movedim(1, 2)
+        x = rearrange(x, "(b t) c h w -> b c t h w", b=batch)
         if self.frames == 0:
             x = x[:, :, self.vae.frames_to_trim :]
         self.frames += latents.shape[2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..utils.core import need
@@ -90,10 +91,10 @@ class CausalNetwork:
         x = pad_to_patch_size(x, self.model.patch_size)
         x = self.model.patch_embedding(x.float()).to(x.dtype)  # [B, D, F, h, w]
         grid = x.shape[2:]
-        x = x.flatten(2).transpose(1, 2).contiguous()  # [B, N, D]
+        x = rearrange(x, "b d f h w -> b (f h w) d").contiguous()
         wave = wan.sinusoidal_embedding_1d(self.model.freq_dim, timestep.flatten()).to(x.dtype)
         e = self.model.time_embedding(wave).unflatten(0, timestep.shape)  # [B, F, D]
-        e0 = self.model.time_projection(e).unflatten(2, (6, self.model.dim))  # [B, F, 6, D]
+        e0 = rearrange(self.model.time_projection(e), "b f (part d) -> b f part d", part=6)
         used = cache.plan.held * cache.tokens
         for layer, block in enumerate(self.model.blocks):
             self.options["block_index"] = layer

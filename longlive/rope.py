@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 THETA = 10000.0
@@ -26,7 +27,7 @@ def rotations(positions: Sequence[float], pairs: int) -> Tensor:
     exponents = torch.linspace(0, (2 * pairs - 2) / (2 * pairs), pairs, dtype=torch.float64)
     angles = torch.tensor(positions, dtype=torch.float64)[:, None] / THETA**exponents
     cos, sin = angles.cos(), angles.sin()
-    return torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2)).float()
+    return rearrange(torch.stack([cos, -sin, sin, cos]), "(i j) n p -> n p i j", i=2).float()
 
 
 class RopeTables:
@@ -36,7 +37,7 @@ class RopeTables:
         self.time_pairs, row_pairs, column_pairs = axis_pairs(head_dim)
         row = rotations(range(rows), row_pairs)[:, None].expand(-1, columns, -1, -1, -1)
         column = rotations(range(columns), column_pairs)[None].expand(rows, -1, -1, -1, -1)
-        self.spatial = torch.cat([row, column], dim=2).flatten(0, 1).to(device)  # [h w, P - time, 2, 2]
+        self.spatial = rearrange(torch.cat([row, column], dim=2), "h w p i j -> (h w) p i j").to(device)
         self.device = device
         self.last: tuple[tuple[float, ...], Tensor] | None = None
 
@@ -51,7 +52,7 @@ class RopeTables:
         tokens = self.spatial.shape[0]
         time = time[:, None].expand(-1, tokens, -1, -1, -1)
         spatial = self.spatial[None].expand(len(positions), -1, -1, -1, -1)
-        return torch.cat([time, spatial], dim=2).flatten(0, 1)[None, :, None]
+        return rearrange(torch.cat([time, spatial], dim=2), "f s p i j -> 1 (f s) 1 p i j")
 
     def shift(self, frames: float) -> Tensor:
         """The table [1, 1, 1, P, 2, 2] that moves keys by a number of frames and leaves their rows and columns."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..utils.media import VideoStream, fragment_ends, to_uint8
@@ -56,7 +57,8 @@ def read_latents(folder: Path, shape: tuple[int, int, int, int], frames: int) ->
     held = path.stat().st_size // 4 if path.exists() else 0
     if held < size:
         raise ValueError(f"{folder.name}/{LATENTS} holds {held * frames // max(1, size)} of {frames} latent frames")
-    return torch.from_file(str(path), shared=False, size=size).view(frames, *shape).permute(1, 2, 0, 3, 4)
+    stored = torch.from_file(str(path), shared=False, size=size).view(frames, *shape)
+    return rearrange(stored, "t b c h w -> b c t h w")
 
 
 def check_identity(saved: dict, given: dict) -> None:
@@ -123,7 +125,8 @@ class Recorder:
         self.show(latents)
 
     def append_latents(self, latents: Tensor) -> None:
-        self.latents_file.write(latents.float().cpu().movedim(2, 0).contiguous().numpy().tobytes())
+        frames = rearrange(latents.float().cpu(), "b c t h w -> t b c h w")
+        self.latents_file.write(frames.contiguous().numpy().tobytes())
         self.latents_file.flush()
         self.latent_frames += latents.shape[2]
 

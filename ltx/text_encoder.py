@@ -23,6 +23,7 @@ import comfy.text_encoders.lt
 import comfy.utils
 import torch
 from comfy import sd1_clip
+from einops import rearrange
 from torch import Tensor
 
 from ..utils import hf_folder, text_encoders
@@ -56,9 +57,9 @@ class ProjectionV1(torch.nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         over = {"dim": (1, 2), "keepdim": True}
-        x = states.movedim(1, -1)  # [B, S, L, C] -> [B, L, C, S]
+        x = rearrange(states, "b s l c -> b l c s")
         x = 8.0 * (x - x.mean(**over)) / (x.amax(**over) - x.amin(**over) + EPS)
-        return project(self.aggregate_embed, x.flatten(2))
+        return project(self.aggregate_embed, rearrange(x, "b l c s -> b l (c s)"))
 
 
 class ProjectionV2(torch.nn.Module):
@@ -72,7 +73,7 @@ class ProjectionV2(torch.nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         x = states * torch.rsqrt(states.square().mean(-1, keepdim=True) + EPS)
-        x = x.movedim(1, -1).flatten(2)  # [B, S, L, C] -> [B, L, C * S]
+        x = rearrange(x, "b s l c -> b l (c s)")
         heads = (self.video_aggregate_embed, self.audio_aggregate_embed)
         return torch.cat([project(h, x * math.sqrt(h.out_features / states.shape[-1])) for h in heads], dim=-1)
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from einops import rearrange
 from torch import Tensor
 
 
 def to_tokens(latent: Tensor) -> Tensor:
     """Tokens [B, N, D] of a video latent (5 axes) or an audio latent (4 axes)."""
     if latent.ndim == 5:
-        return latent.flatten(2).transpose(1, 2)
-    return latent.transpose(1, 2).flatten(2)
+        return rearrange(latent, "b c t h w -> b (t h w) c")
+    return rearrange(latent, "b c a m -> b a (c m)")
 
 
 def from_tokens(tokens: Tensor, shape: Sequence[int]) -> Tensor:
     """The latent of `shape` (video or audio, see `to_tokens`) made of tokens [B, N, D]."""
     if len(shape) == 5:
-        return tokens.transpose(1, 2).reshape(tokens.shape[0], *shape[1:])
-    return tokens.unflatten(2, (shape[1], shape[3])).transpose(1, 2)
+        frames, height, width = shape[2:]
+        return rearrange(tokens, "b (t h w) c -> b c t h w", t=frames, h=height, w=width)
+    return rearrange(tokens, "b a (c m) -> b c a m", c=shape[1])

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 ANGLE, DISTANCE = math.pi / 3, 1.5  # a whole move at speed 1, radians and scene units
@@ -66,7 +67,7 @@ def rotations(angles: Tensor) -> Tensor:
         sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx,
         -sy, cy * sx, cy * cx,
     ]  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return rearrange(torch.stack(rows), "(row column) n -> n row column", row=3)
 
 
 def intrinsics_rows(frames: int, intrinsics: tuple[float, ...] = INTRINSICS) -> Tensor:
@@ -112,7 +113,7 @@ def from_rows(rows: list[list[float]]) -> CameraPath:
             f"camera rows have {sorted(lengths)} numbers; they need 18 (fx fy cx cy 0 0, 3x4 matrix) or 19 (time first)"
         )
     table = torch.tensor(rows, dtype=torch.float64)[:, -18:]
-    return CameraPath(table[:, 6:].unflatten(-1, (3, 4)), table[:, :4])
+    return CameraPath(rearrange(table[:, 6:], "n (row column) -> n row column", row=3), table[:, :4])
 
 
 def from_matrices(matrices: list) -> CameraPath:

@@ -14,6 +14,7 @@ import comfy.conds
 import comfy.ops
 import comfy.patcher_extension
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..utils.core import need
@@ -65,7 +66,7 @@ def camera_wrapper(
     """Around each forward: the adapter's view of the camera goes in with the first block. Holds no state."""
     if camera_conditions is not None:
         adapter = executor.class_obj.control_adapter
-        tokens = adapter(camera_conditions.to(x.dtype)).flatten(2).transpose(1, 2)
+        tokens = rearrange(adapter(camera_conditions.to(x.dtype)), "b d t h w -> b (t h w) d")
         replaced = transformer_options.get("patches_replace", {})
         blocks = replaced.get("dit", {})
         first = add_tokens(tokens, blocks.get(("double_block", 0)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import comfy.utils
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 TEMPORAL = 4  # pixel frames a latent frame, after the first
@@ -73,7 +74,7 @@ def mask_latents(mask: Tensor, height: int, width: int) -> Tensor:
     were trained.
     """
     grouped = torch.cat([mask[:1].expand(3, *mask.shape[1:]), mask])  # [4 T, H, W]
-    keep = 1.0 - grouped.unflatten(0, (-1, TEMPORAL)).transpose(0, 1).unsqueeze(0)  # [1, 4, T, H, W]
+    keep = 1.0 - rearrange(grouped, "(t k) h w -> 1 k t h w", k=TEMPORAL)
     parts = [keep[:, :, :1]] if keep.shape[2] == 1 else [keep[:, :, :1], keep[:, :, 1:]]
     resized = [F.interpolate(part, (part.shape[2], height, width), mode="trilinear") for part in parts]
     return torch.cat(resized, dim=2)

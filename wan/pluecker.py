@@ -8,6 +8,7 @@ latent frames.
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from .camera import CameraPath
@@ -49,8 +50,8 @@ def rays(path: CameraPath, width: int, height: int) -> Tensor:
 
 def pack(embedding: Tensor) -> Tensor:
     """[F, H, W, 6] -> [1, 24, T, H, W]: channel 4 c + k is coordinate c of the k-th frame of the group."""
-    grouped = torch.cat([embedding[:1].expand(3, -1, -1, -1), embedding]).unflatten(0, (-1, 4))  # [T, 4, H, W, 6]
-    return grouped.permute(4, 1, 0, 2, 3).flatten(0, 1).unsqueeze(0).contiguous()
+    grouped = torch.cat([embedding[:1].expand(3, -1, -1, -1), embedding])  # [4 T, H, W, 6]
+    return rearrange(grouped, "(t k) h w c -> 1 (c k) t h w", k=4).contiguous()
 
 
 def embed(path: CameraPath, width: int, height: int) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from .conditioning import encode, latent_zeros
@@ -173,9 +174,8 @@ def compose(
 
 def mask_channels(mask: Tensor) -> Tensor:
     """Mask [F, H, W] -> [1, 64, T, h, w]: the 8x8 pixels of a latent become channels, frames the nearest."""
-    frames, height, width = mask.shape
-    blocks = mask.view(frames, height // FACTOR, FACTOR, width // FACTOR, FACTOR).permute(2, 4, 0, 1, 3).flatten(0, 1)
-    return F.interpolate(blocks.unsqueeze(0), (latent_frames(frames), *blocks.shape[-2:]), mode="nearest-exact")
+    blocks = rearrange(mask, "f (h y) (w x) -> 1 (y x) f h w", y=FACTOR, x=FACTOR)
+    return F.interpolate(blocks, (latent_frames(len(mask)), *blocks.shape[-2:]), mode="nearest-exact")
 
 
 def encode_stream(vae: Any, stream: Stream) -> tuple[Tensor, Tensor]:

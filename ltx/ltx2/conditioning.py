@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ...utils.tokens import to_tokens
@@ -140,7 +141,7 @@ def _append(
 
     tokens = math.prod(shape[2:])
     entry = {"strength": 1.0, "pixel_mask": None, WEIGHT: None, **entry, "pre_filter_count": tokens}
-    spread = spread.flatten(2, 4)
+    spread = rearrange(spread, "1 coordinate t h w end -> 1 coordinate (t h w) end")
     updated = []
     for conditioning in conditionings:
         known = get_value(conditioning, "keyframe_idxs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, reduce
 from torch import Tensor
 
 from ..latents import TEMPORAL
@@ -35,9 +36,9 @@ def token_weights(mask: Tensor, frames: int, height: int, width: int) -> Tensor:
         raise ValueError(
             f"mask has {pixel_frames} frames for {frames} latent frames: use {TEMPORAL * (frames - 1) + 1}"
         )
-    small = F.interpolate(mask[:, 0].transpose(0, 1), size=(height, width), mode="area")[:, 0]  # [F, H, W]
-    rest = small[1:].unflatten(0, (frames - 1, -1)).mean(1) if frames > 1 else small[1:]
-    return torch.cat([small[:1], rest]).reshape(1, -1)
+    small = F.interpolate(mask[0, 0, :, None], size=(height, width), mode="area")[:, 0]  # [F, H, W]
+    rest = reduce(small[1:], "(f k) h w -> f h w", "mean", f=frames - 1) if frames > 1 else small[1:]
+    return rearrange(torch.cat([small[:1], rest]), "f h w -> 1 (f h w)")
 
 
 def lora_factors(metadata: dict[str, str]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from einops import rearrange
 from torch import Tensor
 
 from ...utils.core import need
@@ -21,7 +22,7 @@ TOKENS = "oner_tokens_a_frame"
 
 def frame_attention(q: Tensor, k: Tensor, heads: int, tokens: int) -> Tensor:
     """Mean attention [B] from a frame to each other one, over places and heads; q, k [B, N, h*d]."""
-    q, k = (x.unflatten(-1, (heads, -1)).unflatten(1, (-1, tokens)).permute(0, 2, 3, 1, 4) for x in (q, k))
+    q, k = (rearrange(x, "b (f s) (h d) -> b s h f d", s=tokens, h=heads) for x in (q, k))
     frames = q.shape[3]
     scores = (q @ k.mT / q.shape[-1] ** 0.5).float().softmax(-1)  # [B, S, h, F, F]
     others = scores.sum((-2, -1)) - scores.diagonal(dim1=-2, dim2=-1).sum(-1)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ...utils.core import need
@@ -93,5 +94,5 @@ def _attention_override(rows: Tensor, source: Tensor | None, previous: Callable 
 def _attention_input(block: Any, hidden: Tensor, vec: Tensor, rows: Tensor) -> Tensor:
     """What the block hands to its self-attention in `rows`: the modulated norm of its input [rows, N, D]."""
     table = block.scale_shift_table[None, None].to(hidden)  # [1, 1, 6, D]
-    shift, scale = (table + vec[rows].unflatten(-1, (table.shape[2], -1)))[:, :, :2].unbind(2)
+    shift, scale = (table + rearrange(vec[rows], "b n (part d) -> b n part d", part=table.shape[2]))[:, :, :2].unbind(2)
     return rms_norm(hidden[rows]) * (1 + scale) + shift

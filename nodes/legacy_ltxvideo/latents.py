@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from comfy_api.latest import io
+from einops import rearrange
 
 from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
@@ -177,7 +178,7 @@ def decode_tiles(vae, latents, columns, rows, overlap, last_frame_fix, **frames)
     high, wide = (tile_ranges(samples.shape[axis], n, overlap)[0][1] for axis, n in ((3, rows), (4, columns)))
     # core takes the height of a tile as tile_x
     images = vae.decode_tiled(samples, tile_x=high, tile_y=wide, overlap=overlap, **frames)
-    images = images.reshape(-1, *images.shape[-3:])
+    images = rearrange(images, "... h w c -> (...) h w c")
     return io.NodeOutput(images[:-TEMPORAL] if last_frame_fix else images)
 
 

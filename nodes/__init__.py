@@ -56,6 +56,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "wan.lint": ["WanLint"],
         "wan.loader": ["Wan5BCameraLoader"],
         "wan.lora": ["WanLoraLoader", "LoraSchedule"],
+        "wan.phases": ["WanPhasePlan"],
         "wan.recipes": ["WanRecipe", "WanGPImport"],
         "wan.sampling": ["WanScheduler", "SplitSigmasAtBoundary", "WanRIFLEx"],
         "wan.sizes": ["WanSize"],

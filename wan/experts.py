@@ -1,7 +1,9 @@
-"""Which noise level parts Wan 2.2's high- and low-noise experts, read from the model."""
+"""Which noise level parts Wan 2.2's high- and low-noise experts, read from the model, and the phases of a run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from .schedules import BOUNDARIES
@@ -32,3 +34,31 @@ def check_pair(high: Any, low: Any) -> None:
 def fill_thresholds(model: Any, given: tuple[float, ...], phases: int) -> tuple[float, ...]:
     """The noise levels at which phases 2 and 3 begin; a 0 stands for the trained boundary."""
     return tuple(value or trained_boundary(model) for value in given[: phases - 1])
+
+
+@dataclass(frozen=True)
+class ExpertPhases:
+    """The phases of a run: how many, where phases 2 and 3 begin, and which one the low-noise expert begins with.
+
+    Thresholds are noise levels, 0 to 1; 0 stands for the trained boundary of the pair, which only the model knows.
+    """
+
+    phases: int = 2
+    threshold_1: float = 0.0
+    threshold_2: float = 0.0
+    low_from: int = 2  # from 1
+
+    def thresholds(self, model: Any) -> tuple[float, ...]:
+        """The noise levels below which phases 2 and 3 begin in a run of `model`, one fewer than phases."""
+        return fill_thresholds(model, (self.threshold_1, self.threshold_2), self.phases)
+
+    def describe(self) -> str:
+        """A line for each phase: its noise levels, and the expert that runs in it."""
+        if self.phases == 1:
+            return "phase 1: from 1 to 0, one model"
+        given = (self.threshold_1, self.threshold_2)[: self.phases - 1]
+        levels = ["1", *(f"{value:g}" if value else "the trained boundary of the pair" for value in given), "0"]
+        return "\n".join(
+            f"phase {n}: from {start} to {end}, {'low' if n >= self.low_from else 'high'}-noise expert"
+            for n, (start, end) in enumerate(pairwise(levels), 1)
+        )

@@ -7,8 +7,9 @@ import logging
 from comfy_api.latest import io
 
 from ...samplers.phase_guider import Phase, PhaseGuider, PhasePlan
-from ...wan.experts import check_pair, fill_thresholds
+from ...wan.experts import check_pair
 from ...wan.lint import lint
+from .phases import phase_inputs, phases_of, plan_input
 
 log = logging.getLogger("oner")
 
@@ -35,11 +36,12 @@ class WanExpertsGuider(io.ComfyNode):
                 advanced=number > 2,
             )
 
-        def phases(name: str, what: str) -> io.String.Input:
+        def use_in(name: str, what: str) -> io.String.Input:
             return io.String.Input(
                 name, default="", advanced=True, tooltip=f"phases with {what}, such as 1 or 1 2; empty = off"
             )
 
+        phases, *levels = phase_inputs("phase with which model_low takes over; without model_low it has no meaning")
         return io.Schema(
             node_id="OnerWanExpertsGuider",
             display_name="Wan Experts Guider",
@@ -51,40 +53,11 @@ class WanExpertsGuider(io.ComfyNode):
                 io.Model.Input("model_high", tooltip="high-noise expert, or the only model"),
                 io.Conditioning.Input("positive", tooltip="positive prompt"),
                 io.Conditioning.Input("negative", tooltip="negative prompt"),
-                io.Int.Input(
-                    "phases",
-                    default=2,
-                    min=1,
-                    max=3,
-                    tooltip="parts of the run, by noise level, each with its own cfg; 1 to 3",
-                ),
+                phases,
                 cfg(1),
                 cfg(2),
                 cfg(3),
-                io.Float.Input(
-                    "threshold_1",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="noise level, 0 to 1, below which phase 2 begins; 0 = the trained boundary of the pair",
-                ),
-                io.Float.Input(
-                    "threshold_2",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="noise level, 0 to 1, below which phase 3 begins; 0 = the trained boundary of the pair",
-                ),
-                io.Combo.Input(
-                    "low_from",
-                    options=["phase 2", "phase 3"],
-                    advanced=True,
-                    tooltip="phase with which model_low takes over; without model_low it has no meaning",
-                ),
+                *levels,
                 io.Int.Input(
                     "zero_init_steps",
                     default=0,
@@ -93,9 +66,9 @@ class WanExpertsGuider(io.ComfyNode):
                     advanced=True,
                     tooltip="first steps that are skipped (velocity 0), as CFG-Zero* does; 0 to 10, 0 = none",
                 ),
-                phases("cfg_zero_star", "CFG-Zero* (the negative velocity is scaled to fit the positive)"),
-                phases("apg", "adaptive projected guidance, against oversaturation"),
-                phases("slg", "skip-layer guidance: the negative prompt skips slg_layers"),
+                use_in("cfg_zero_star", "CFG-Zero* (the negative velocity is scaled to fit the positive)"),
+                use_in("apg", "adaptive projected guidance, against oversaturation"),
+                use_in("slg", "skip-layer guidance: the negative prompt skips slg_layers"),
                 io.String.Input(
                     "slg_layers",
                     default="9",
@@ -123,6 +96,7 @@ class WanExpertsGuider(io.ComfyNode):
                 io.Model.Input(
                     "model_low", optional=True, tooltip="low-noise expert; without it one model runs all phases"
                 ),
+                plan_input(),
             ],
             outputs=[
                 io.Guider.Output(
@@ -153,13 +127,15 @@ class WanExpertsGuider(io.ComfyNode):
         slg_start_percent,
         slg_end_percent,
         model_low=None,
+        plan=None,
     ):
+        chosen = phases_of(phases, threshold_1, threshold_2, low_from, plan)
+        phases, low = chosen.phases, chosen.low_from
         if model_low is not None:
             check_pair(model_high, model_low)
-        low = int(low_from.split()[1])
         if model_low is not None and low > phases:
             raise ValueError(f"model_low begins with phase {low}, but there are {phases} phases: raise phases")
-        thresholds = fill_thresholds(model_high, (threshold_1, threshold_2), phases)
+        thresholds = chosen.thresholds(model_high)
         on = {
             name: numbers(text, name, 1, phases)
             for name, text in (("cfg_zero_star", cfg_zero_star), ("apg", apg), ("slg", slg))
@@ -168,7 +144,7 @@ class WanExpertsGuider(io.ComfyNode):
         layers = numbers(slg_layers, "slg_layers", 0, blocks - 1) if on["slg"] else ()
         if on["slg"] and not layers:
             raise ValueError("slg names phases but slg_layers is empty: write the block numbers to skip")
-        plan = PhasePlan(
+        whole = PhasePlan(
             tuple(
                 Phase(
                     cfg,
@@ -184,9 +160,9 @@ class WanExpertsGuider(io.ComfyNode):
             low - 1,
             zero_init_steps,
         )
-        guider = PhaseGuider(model_high, plan, model_low)
+        guider = PhaseGuider(model_high, whole, model_low)
         guider.set_conds(positive, negative)
-        cfgs = tuple(phase.cfg for phase in plan.phases)
+        cfgs = tuple(phase.cfg for phase in whole.phases)
         warnings = lint(model_high, positive, negative, cfgs)
         for text in warnings:
             log.warning("%s", text)
@@ -194,6 +170,6 @@ class WanExpertsGuider(io.ComfyNode):
             f"phase {n}: cfg {phase.cfg:g}"
             + (f", below {thresholds[n - 2]:g}" if n > 1 else "")
             + (", low-noise expert" if model_low is not None and n >= low else "")
-            for n, phase in enumerate(plan.phases, 1)
+            for n, phase in enumerate(whole.phases, 1)
         ]
         return io.NodeOutput(guider, "\n".join([*info, *(f"warning: {text}" for text in warnings)]))

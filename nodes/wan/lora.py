@@ -7,8 +7,8 @@ import folder_paths
 from comfy_api.latest import io
 
 from ...samplers.lora_schedule import ScheduledLora, add_scheduled_lora
-from ...wan.experts import fill_thresholds
 from ...wan.lora_files import load_any_lora, read_patches
+from .phases import phase_inputs, phases_of, plan_input
 
 NONE = "none"
 
@@ -99,35 +99,14 @@ class LoraSchedule(io.ComfyNode):
                     tooltip="strength over the run: ; separates phases, , equal parts of a phase, : positive from "
                     "negative prompt. 0,0.5;1 = 0 in the first half of phase 1, 0.5 in its second, 1 in phase 2",
                 ),
-                io.Int.Input("phases", default=2, min=1, max=3, tooltip="phases of the run, as in the guider; 1 to 3"),
-                io.Float.Input(
-                    "threshold_1",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="noise level, 0 to 1, below which phase 2 begins; 0 = the trained boundary of the pair",
-                ),
-                io.Float.Input(
-                    "threshold_2",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="noise level, 0 to 1, below which phase 3 begins; 0 = the trained boundary of the pair",
-                ),
-                io.Combo.Input(
-                    "low_from",
-                    options=["phase 2", "phase 3"],
-                    advanced=True,
-                    tooltip="phase with which the low-noise expert begins. Where the multiplier names too few phases: "
-                    "with phase 2 its last one goes on to the end, with phase 3 its first one is repeated",
+                *phase_inputs(
+                    "phase with which the low-noise expert begins. Where the multiplier names too few phases: with "
+                    "phase 2 its last one goes on to the end, with phase 3 its first one is repeated"
                 ),
                 scale_input(),
                 io.Model.Input("model_low", optional=True, tooltip="low-noise expert; gets the same schedule"),
                 io.Sigmas.Input("sigmas", optional=True, tooltip="schedule of the run, for the table in the report"),
+                plan_input(),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="model with the scheduled LoRA"),
@@ -151,15 +130,17 @@ class LoraSchedule(io.ComfyNode):
         scale_without_alpha,
         model_low=None,
         sigmas=None,
+        plan=None,
     ):
-        thresholds = fill_thresholds(model, (threshold_1, threshold_2), phases)
+        chosen = phases_of(phases, threshold_1, threshold_2, low_from, plan)
+        thresholds = chosen.thresholds(model)
         file, out, text = read_file(lora_name), [], []
         for each in (model, model_low):
             if each is None:
                 out.append(out[0])
                 continue
             patches, report = read_patches(each, file, scale_without_alpha)
-            lora = ScheduledLora(lora_name, patches, multiplier.strip(), thresholds, int(low_from.split()[1]) - 1)
+            lora = ScheduledLora(lora_name, patches, multiplier.strip(), thresholds, chosen.low_from - 1)
             out.append(add_scheduled_lora(each, lora))
             text.append(report.text(lora_name))
         if sigmas is not None:

@@ -40,6 +40,8 @@ VIDEO = ["decode", "video", "save"]
 
 # widgets of Wan Fun Conditioning that a workflow seldom changes
 CONDITIONING = {"batch_size": 1, "control_strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+# widgets at their defaults, where a phase plan stands in for them
+PHASES = {"phases": 2, "threshold_1": 0.0, "threshold_2": 0.0, "low_from": "phase 2"}
 # widgets of Wan Experts Guider beside phases and CFG
 GUIDER = {
     "cfg_3": 1.0, "threshold_1": 0.0, "threshold_2": 0.0, "low_from": "phase 2", "zero_init_steps": 0,
@@ -165,8 +167,8 @@ def guide_experts(
     g: Graph, models: list[Any], positive: Any, negative: Any, cfgs: tuple[float, ...], **widgets: Any
 ) -> Any:
     """Node guider: a phase for each CFG, changing at the trained boundary unless `widgets` say more."""
-    values = {f"cfg_{number}": cfg for number, cfg in enumerate(cfgs, 1)}
+    values = {"phases": len(cfgs), **{f"cfg_{number}": cfg for number, cfg in enumerate(cfgs, 1)}}
     return g.node(
         "OnerWanExpertsGuider", "guider", model_high=models[0], model_low=models[1], positive=positive,
-        negative=negative, phases=len(cfgs), **GUIDER | values | widgets,
+        negative=negative, **GUIDER | values | widgets,
     ).out(0)  # fmt: skip

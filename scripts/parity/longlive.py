@@ -21,6 +21,7 @@ from oner.longlive.schedule import KEEP_SINK, NEW_SINK, SHOT_CUT
 from oner.longlive.session import load_state, save_state
 from oner.longlive.solvers import FlowUniPC, Steps, unipc_steps
 
+from . import formula
 from .scenario import Check, Scenario, absolute_error, mismatch
 
 KINDS = ("ll1_rollout", "ll1_resume", "ll2_rollout", "flow_unipc_trajectory", "vae21_decode")
@@ -235,10 +236,9 @@ def trajectory(root: Path, data: dict) -> list[Check]:
         Check("timesteps", mismatch([int(t) for t in steps.timesteps], data["timesteps"]), 0.0),
     ]
     checks += follow("stored", steps, expected, lambda i, _x: expected["velocity"][i], data["atol"])
-    checks += follow(
-        "formula", steps, expected,
-        lambda i, x: torch.tanh(x) + 0.3 * torch.sin(3 * x + steps.timesteps[i] / 1000), data["atol"],
-    )  # fmt: skip
+    velocity = formula.parse(data["velocity_formula"])
+    times = torch.tensor(data["timesteps"])
+    checks += follow("formula", steps, expected, lambda i, x: velocity(x, times[i]), data["atol"])
     return checks
 
 

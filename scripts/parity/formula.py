@@ -1,0 +1,60 @@
+"""The velocity formulas of golden files, evaluated without running them as code."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+HEAD = re.compile(r"\s*\w+\(\s*x\s*,\s*t\s*\)\s*=(.*)", re.DOTALL)  # v(x,t) = ...
+Evaluation = Callable[[Tensor, Tensor], Tensor]  # of x and t, broadcast
+FUNCTIONS = {"tanh": torch.tanh, "sin": torch.sin, "cos": torch.cos}
+SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+
+
+def parse(text: str) -> Evaluation:
+    """A function of tensors x and t from `v(x,t) = tanh(x) + 0.3*sin(3*x + t/1000)`; the left side may be absent.
+
+    Raises ValueError naming what is none of: x, t, numbers, + - * / **, parentheses, tanh, sin, cos of one value.
+    """
+    body = head.group(1) if (head := HEAD.fullmatch(text)) else text
+    try:
+        node = ast.parse(body.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"the formula {text!r} cannot be read: {error.msg}") from error
+    return build(node, text)
+
+
+def build(node: ast.expr, text: str) -> Evaluation:
+    """The function of a node of the formula `text`, if it and all below it are on the list."""
+    match node:
+        case ast.Constant(value=number) if type(number) in (int, float):
+            return lambda x, _t: torch.as_tensor(number, dtype=x.dtype)
+        case ast.Name(id="x"):
+            return lambda x, _t: x
+        case ast.Name(id="t"):
+            return lambda _x, t: t
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in SIGNS:
+            value, sign = build(operand, text), SIGNS[type(op)]
+            return lambda x, t: sign(value(x, t))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            first, second, apply = build(left, text), build(right, text), OPERATORS[type(op)]
+            return lambda x, t: apply(first(x, t), second(x, t))
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
+            value, function = build(argument, text), FUNCTIONS[name]
+            return lambda x, t: function(value(x, t))
+    raise ValueError(
+        f"the formula {text!r} holds {ast.unparse(node)!r}: use x, t, numbers, + - * / ** and {', '.join(FUNCTIONS)} "
+        "of one value"
+    )

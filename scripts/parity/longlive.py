@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from oner.longlive.decode import StreamDecoder
-from oner.longlive.loader import apply_lora, load_patcher, read_weights
+from oner.longlive.loader import apply_lora, clean_keys, load_patcher, read_file, read_weights, unwrap
 from oner.longlive.network import CausalNetwork
 from oner.longlive.presets import Settings
 from oner.longlive.rollout import Rollout, Segment
@@ -47,15 +47,22 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
 BFLOAT16 = 1.5e-2  # relative RMS of latents made in bfloat16; the reference's own bfloat16 is 6.6e-3 from its float32
 
 
+def entry_of(name: str) -> tuple[str, str]:
+    """File and entry of `file.pt#generator_ema`; without a suffix the loader takes the first entry it knows."""
+    file, _, entry = name.partition("#")
+    return file, entry or "auto"
+
+
 def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch.float32) -> CausalNetwork:
     """The model through the pack's loader; several files are layers of overrides, merged into one."""
     options = {"dtype": dtype}
+    file, entry = entry_of(files[0])
     if len(files) == 1:
-        patcher = load_patcher(root / files[0], model_options=options)
+        patcher = load_patcher(root / file, entry, options)
     else:
-        weights = read_weights(root / files[0])[0]
-        for file in files[1:]:
-            weights |= load_file(root / file)
+        weights = read_weights(root / file, entry)[0]
+        for file, entry in map(entry_of, files[1:]):
+            weights |= clean_keys(unwrap(read_file(root / file)[0], entry)[0])
         with tempfile.TemporaryDirectory() as folder:
             merged = Path(folder) / "merged.safetensors"
             save_file(weights, merged)

@@ -1,6 +1,38 @@
 """What LongLive's golden files say is read: the formula of a trajectory and the entry of a checkpoint."""
 
+import pytest
+import torch
+
+from harness import pack
+
+GOLDEN = pack.ROOT / "tests" / "golden"
 TRAJECTORY = "longlive/ll2/unipc_4step.json"
+FORMS = "longlive/ll1/mini_forms.json"
+CHECKPOINT = "models/ll1_mini_generator_ema_fsdp.pt"
+
+
+@pytest.fixture
+def two_entries(tmp_path):
+    """A checkpoint with the golden weights in "generator_ema" and others in "generator"; gives its name."""
+    content = torch.load(GOLDEN / "longlive" / CHECKPOINT, weights_only=True)
+    content["generator"] = {name: tensor * 0.9 for name, tensor in content["generator_ema"].items()}
+    path = tmp_path / "longlive/models/two.pt"
+    path.parent.mkdir(parents=True)
+    torch.save(content, path)
+    return "models/two.pt"
+
+
+@pytest.mark.parametrize(("suffix", "outcome"), [("#generator_ema", "ok"), ("#generator", "failed"), ("", "failed")])
+def test_entry_of_a_checkpoint_is_the_one_named(parity_of, two_entries, suffix, outcome):
+    outcomes, printed = parity_of(FORMS, lambda data: data.update(model_files=[two_entries + suffix]))
+    assert outcomes == {outcome}
+    assert "could not be run" not in printed
+
+
+def test_an_entry_that_the_file_lacks_names_those_it_has(parity_of):
+    outcomes, printed = parity_of(FORMS, lambda data: data.update(model_files=[CHECKPOINT + "#generator"]))
+    assert outcomes == {"failed"}
+    assert 'the file has no "generator"; it holds: generator_ema' in printed
 
 
 def test_trajectory_follows_the_formula_of_the_file(parity_of):

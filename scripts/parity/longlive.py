@@ -206,6 +206,7 @@ class Stopped(BaseException):
 def resume(root: Path, case: dict) -> list[Check]:
     """Stop, save, load into a new rollout, go on: against the golden latents, and bit for bit against no stop."""
     data = json.loads((root / case["rollout"]).read_text())
+    data["model_files"] = data["model_files"][:1]  # forms of the same model
     done, blocks = case["completed_blocks"], data["num_blocks"]
     whole, expected = make_rollout(root, data)
     uninterrupted = [whole.next_block() for _ in range(blocks)]

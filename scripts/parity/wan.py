@@ -150,6 +150,18 @@ def check_prepared(model: Any, values: dict, latent: dict, tensors: dict[str, Te
     return checks
 
 
+def same_length(actual: Tensor, expected: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Our times (one, or one a frame) and a golden's (or one a token) as lists of one length, the shorter one expanded.
+
+    Ours of reference frames come before those of the clip's frames; a golden list has none for them.
+    """
+    actual, expected = actual.flatten(), expected.flatten()
+    if len(expected) > 1:
+        actual = actual[-frames:]
+    length = max(len(actual), len(expected))
+    return tuple(times.repeat_interleave(length // len(times)) for times in (actual, expected))
+
+
 def check_step(
     model: Any, positive: list, negative: list, latent: dict, tensors: dict[str, Tensor], step: int, sigma: float
 ) -> list[Check]:
@@ -170,16 +182,13 @@ def check_step(
         tensors["noise"], latent["samples"], comfy.samplers.KSAMPLER(one_evaluation), torch.tensor([sigma, 0.0]),
         latent.get("noise_mask"), disable_pbar=True, seed=0,
     )  # fmt: skip
-    timestep = tensors[f"step{step}.timestep"]
+    timestep, frames = tensors[f"step{step}.timestep"], tensors["noise"].shape[2]
     checks = []
     for chunk, name in enumerate(("velocity_cond", "velocity_uncond")):
         velocity, t = seen[chunk]
         checks.append(Check(f"step{step}.{name}", relative_error(velocity, tensors[f"step{step}.{name}"]), VELOCITY))
-        per_token = t.reshape(1, -1)
-        if timestep.numel() > 1:
-            frames = tensors["noise"].shape[2]  # reference tokens come first and are not in the golden
-            per_token = per_token[:, -frames:].repeat_interleave(timestep.shape[-1] // frames, dim=1)
-        checks.append(Check(f"step{step}.timestep", relative_error(per_token, timestep.reshape(1, -1)), PREPARED))
+        error = relative_error(*same_length(t, timestep, frames))
+        checks.append(Check(f"step{step}.timestep", error, PREPARED))
     return checks
 
 

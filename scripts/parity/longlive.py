@@ -6,6 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,28 +23,72 @@ from oner.longlive.session import load_state, save_state
 from oner.longlive.solvers import FlowUniPC, Steps, unipc_steps
 
 from . import formula
-from .scenario import Check, Scenario, absolute_error, mismatch
+from .scenario import Check, Fields, Scenario, absolute_error, knowing, mismatch
 
-KINDS = ("ll1_rollout", "ll1_resume", "ll2_rollout", "flow_unipc_trajectory", "vae21_decode")
+ROLLOUT = Fields(
+    "kind model_files lora_file lora_strength window_frames sink_frames frames_per_block num_blocks num_latent_frames "
+    "latent_size_hw tokens_per_frame batch sigmas timesteps shift bank tensors atol kv_after_block kv_frames_held",
+    described="name title notes",
+    fixed={"clean_pass_timestep": 0.0},
+    nested={"flow_slice_index": Fields("channels row columns")},
+)
+SOLVER = {"solver": "flow_unipc", "solver_order": 2, "solver_type": "bh2"}
+FIELDS = {
+    "ll1_rollout": replace(
+        ROLLOUT,
+        read=f"{ROLLOUT.read} rope prompt_segments switch_frames_requested switch_frames_effective switch_keeps_sink",
+    ),
+    "ll2_rollout": replace(
+        ROLLOUT,
+        read=f"{ROLLOUT.read} latent_channels num_steps global_sink_frames multi_shot_sink shot_start_blocks "
+        "shot_rope_offset_frames rope_offset_per_block prompt_index_per_block",
+        fixed={**ROLLOUT.fixed, **SOLVER},
+    ),
+    "ll1_resume": Fields(
+        "kind rollout completed_blocks steps_done_in_next_block atol", described="name title expected"
+    ),
+    "flow_unipc_trajectory": Fields(
+        "kind num_steps shift sigmas timesteps velocity_formula tensors atol",
+        described="name title",
+        fixed={
+            **SOLVER,
+            "num_train_timesteps": 1000,
+            "prediction": "velocity converted to x0: x0 = x - sigma*v",
+            "lower_order_final": True,
+            "final_sigma": 0.0,
+        },
+    ),
+    "vae21_decode": Fields(
+        "kind model_files arrival_chunks tensors atol",
+        described="name title num_latent_frames num_pixel_frames latent_size_hw pixel_size_hw base_dim z_dim dim_mult "
+        "num_res_blocks temporal_downsample",
+    ),
+}
 
 
 def claim(path: Path, data: dict | list) -> list[Scenario] | None:
-    if not isinstance(data, dict) or data.get("kind") not in KINDS:
+    if not isinstance(data, dict) or data.get("kind") not in FIELDS:
         return None
     root = path.parent.parent  # files are named from the folder above ll1/, ll2/ and vae/
     run: dict[str, Callable] = {
         "ll1_resume": resume, "flow_unipc_trajectory": trajectory, "vae21_decode": decode,
         "ll1_rollout": rollout_check, "ll2_rollout": rollout_check,
     }  # fmt: skip
+    fields = FIELDS[data["kind"]]
     if data["kind"] != "ll1_rollout":
-        return [Scenario(path, lambda: run[data["kind"]](root, data))]
+        return [Scenario(path, knowing(fields, data, lambda: run[data["kind"]](root, data)))]
     files = data["model_files"]
     return [
-        Scenario(path, lambda file=file: rollout_check(root, data, [file]), name=Path(file).name if files[1:] else "")
+        Scenario(
+            path,
+            knowing(fields, data, lambda file=file: rollout_check(root, data, [file])),
+            name=Path(file).name if files[1:] else "",
+        )
         for file in files
     ]
 
 
+ROPE = {"absolute": False, "relative": True}
 BFLOAT16 = 1.5e-2  # relative RMS of latents made in bfloat16; the reference's own bfloat16 is 6.6e-3 from its float32
 
 
@@ -76,7 +121,7 @@ def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch
 def settings_of(data: dict) -> Settings:
     common = {"window": data["window_frames"], "sink": data["sink_frames"], "block": data["frames_per_block"]}
     if data["kind"] == "ll1_rollout":
-        return Settings(steps=len(data["sigmas"]), shift=data["shift"], relative=data["rope"] == "relative", **common)
+        return Settings(steps=len(data["sigmas"]), shift=data["shift"], relative=ROPE[data["rope"]], **common)
     return Settings(
         steps=data["num_steps"], shift=data["shift"], solver="unipc", shot_sink=data["multi_shot_sink"],
         shot_offset=int(data["shot_rope_offset_frames"]), channels=data["latent_channels"], **common,
@@ -99,6 +144,13 @@ def segments_of(data: dict, prompts: Tensor) -> list[Segment]:
         Segment(start, prompts[list(indices)], mode)
         for start, indices in zip(starts, data["prompt_segments"], strict=True)
     ]
+
+
+def prompts_of(data: dict) -> tuple[list[int], list[int]]:
+    """The prompt of each block as the shots of `segments_of` have it, and as the file lists it."""
+    listed = data.get("prompt_index_per_block", [])
+    starts = sorted({0, *data.get("shot_start_blocks", [])})
+    return [listed[max(start for start in starts if start <= block)] for block in range(len(listed))], listed
 
 
 class Recorder:
@@ -148,6 +200,9 @@ def rollout_check(root: Path, data: dict, files: list[str] | None = None) -> lis
     checks = [
         Check("sigmas", absolute_error(torch.tensor(steps.sigmas[:-1]), given), 1e-6),
         Check("timesteps", absolute_error(torch.tensor(steps.timesteps), torch.tensor(data["timesteps"])), 1e-3),
+        Check("size", mismatch([take.shape[0], *take.shape[2:]], [data["batch"], *data["latent_size_hw"]]), 0.0),
+        Check("prompts", mismatch(*prompts_of(data)), 0.0),
+        Check("sinks", mismatch(data["sink_frames"], data.get("global_sink_frames", data["sink_frames"])), 0.0),
     ]
     blocks = []
     for block in range(data["num_blocks"]):
@@ -206,6 +261,7 @@ class Stopped(BaseException):
 def resume(root: Path, case: dict) -> list[Check]:
     """Stop, save, load into a new rollout, go on: against the golden latents, and bit for bit against no stop."""
     data = json.loads((root / case["rollout"]).read_text())
+    FIELDS[data["kind"]].check(data, case["rollout"])
     data["model_files"] = data["model_files"][:1]  # forms of the same model
     done, blocks = case["completed_blocks"], data["num_blocks"]
     whole, expected = make_rollout(root, data)
@@ -261,14 +317,15 @@ def follow(name: str, steps: Steps, expected: dict, velocity: Callable, atol: fl
 def decode(root: Path, data: dict) -> list[Check]:
     import comfy.sd
 
-    weights = {key: tensor.float() for key, tensor in load_file(root / data["model_files"][0]).items()}
-    vae = comfy.sd.VAE(sd=weights, dtype=torch.float32).first_stage_model.float()
     tensors = load_file(root / data["tensors"])
     scale, offset = (tensors[name].view(1, -1, 1, 1, 1) for name in ("latent_std", "latent_mean"))
     latents = tensors["latents"] * scale + offset
     checks = []
-    for pattern in data["arrival_chunks"]:
-        decoder = StreamDecoder(vae)
-        pixels = torch.cat([decoder.decode(part) for part in latents.split(pattern, dim=2)], dim=2)
-        checks.append(Check(f"pixels {pattern}", absolute_error(pixels, tensors["pixels"]), data["atol"]))
+    for file in data["model_files"]:
+        weights = {key: tensor.float() for key, tensor in load_file(root / file).items()}
+        vae = comfy.sd.VAE(sd=weights, dtype=torch.float32).first_stage_model.float()
+        for pattern in data["arrival_chunks"]:
+            decoder = StreamDecoder(vae)
+            pixels = torch.cat([decoder.decode(part) for part in latents.split(pattern, dim=2)], dim=2)
+            checks.append(Check(f"pixels {pattern}", absolute_error(pixels, tensors["pixels"]), data["atol"]))
     return checks

@@ -32,10 +32,58 @@ from oner.samplers.step_noise import GivenNoise, SeededNoise
 from oner.utils.tokens import from_tokens, to_tokens
 
 from . import ltx2_tables
-from .scenario import Check, Scenario, absolute_error, mismatch, relative_error
+from .scenario import Check, Choice, Fields, Scenario, absolute_error, knowing, mismatch, relative_error
 
 POSITION_TOLERANCE = 1e-6
 MODALITIES = ("video", "audio")
+
+WINDOW = Fields("type start_seconds end_seconds")
+APPENDED = "type tensor noise strength"
+ITEMS = {
+    "video": Choice(
+        "type",
+        {
+            "replace": Fields("type tensor strength latent_index", fixed={"noise": None}),
+            "keyframe": Fields(f"{APPENDED} frame_index"),
+            "reference": Fields(f"{APPENDED} downscale_factor temporal_scale_factor attention"),
+            "temporal_region": WINDOW,
+        },
+    ),
+    "audio": Choice("type", {"audio_reference": Fields(APPENDED), "temporal_region": WINDOW}),
+}
+GUIDANCE = Fields("cfg_scale stg_scale stg_blocks rescale_scale modality_scale skip_step")
+BIN = Fields("sigma_upper", nested={"params": GUIDANCE})
+NOISY = Fields("name eta s_noise noise_seed")
+FIELDS = Fields(
+    "format checkpoint sigmas",
+    described="name family pipeline description sigma_source measured_deviation sensitivity tensors",
+    nested={
+        "pixel": Fields("fps", described="frames height width"),
+        **{
+            modality: Fields("latent_shape noise_scale frozen has_init", nested={"conditionings": items})
+            for modality, items in ITEMS.items()
+        },
+        "sampler": Choice(
+            "name",
+            {
+                "euler": Fields("name"),
+                "gradient_estimation": Fields("name gamma"),
+                "euler_ancestral_rf": NOISY,
+                "euler_cfg_pp": NOISY,
+                "res2s": Fields("name eta noise_seed anchor_refinement"),
+            },
+        ),
+        "guidance": Choice(
+            "kind",
+            {
+                "static": Fields("kind force_negative_pass", nested=dict.fromkeys(MODALITIES, GUIDANCE)),
+                "binned": Fields("kind force_negative_pass", nested={"video_bins": BIN, "audio_bins": BIN}),
+            },
+        ),
+        "evaluations": Fields("sigma forward_batches"),
+        "tolerance": Fields("final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}),
+    },
+)
 
 
 def claim(path: Path, data: dict | list) -> list[Scenario] | None:
@@ -45,7 +93,7 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
     if kind == "ltx2-tables/1":
         return ltx2_tables.scenarios(path, data, load_model)
     if kind == "ltx2-golden/1":
-        return [Scenario(path, functools.partial(run_vector, path, data))]
+        return [Scenario(path, knowing(FIELDS, data, functools.partial(run_vector, path, data)))]
     return None
 
 
@@ -275,7 +323,10 @@ class Run:
         return Check(name, relative_error(actual, expected), self.data["tolerance"][kind])
 
     def compare_start(self) -> list[Check]:
-        checks = []
+        listed = torch.tensor(self.data["sigmas"])
+        checks = [Check("listed sigmas", absolute_error(self.sigmas, listed), 1e-6)]
+        for m in MODALITIES:
+            checks.append(Check(f"init_{m}", mismatch(f"init_{m}" in self.tensors, self.data[m]["has_init"]), 0))
         start = self.tokens(self.recorder.inputs[0])
         masks = {
             "video": to_tokens(self.state.video.mask)[:, self.real],

@@ -22,7 +22,7 @@ from oner.ltx.schedules import SIGMA_PRESETS, shifted_sigmas
 from oner.samplers.res2s import res2s_coefficients, sde_coefficients
 from oner.samplers.step_noise import standardise
 
-from .scenario import Check, Scenario, absolute_error, mismatch, relative_error
+from .scenario import Check, Choice, Fields, Scenario, absolute_error, knowing, mismatch, relative_error
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-5
 CLOSED_FORM = 1e-10  # float64, less the digits that the reference loses where terms cancel
@@ -43,7 +43,8 @@ def scenarios(path: Path, data: dict, load_model: Callable) -> list[Scenario]:
         if name == "format":
             continue
         table = tables.get(name)
-        found.append(Scenario(path, table and functools.partial(run_table, table, path, rows), name))
+        run = table and knowing(FIELDS[name], rows, functools.partial(run_table, table, path, rows), name)
+        found.append(Scenario(path, run, name))
     return found
 
 
@@ -250,4 +251,36 @@ TABLES = {
     "res2s_coefficients": res2s_table,
     "sde_coefficients": sde_table,
     "sde_seed_noise": sde_seed_noise,
+}
+
+GRID = "kind tensor latent_frames latent_height latent_width fps"
+FIELDS: dict[str, Fields | Choice] = {
+    "schedule": Fields("steps tokens sigmas", described="latent_shape"),
+    "fixed_sigma_lists": Fields(" ".join(FIXED_LISTS)),
+    "audio_latent_frames": Fields("frames fps audio_frames"),
+    "lip_dub_frame_count": Fields("source_frames frames"),
+    "positions": Choice(
+        "kind",
+        {
+            "video": Fields(GRID),
+            "keyframe": Fields(f"{GRID} frame_index"),
+            "reference": Fields(f"{GRID} downscale_factor temporal_scale_factor"),
+            "audio": Fields("kind tensor audio_frames"),
+            "audio_reference": Fields("kind tensor audio_frames"),
+        },
+    ),
+    "temporal_region": Fields("frames fps start_seconds end_seconds video_latent_frames audio_frames"),
+    "attention_masks": Fields(
+        "target_latent tensor", nested={"items": Fields("latent_shape weight weight_tensor", described="kind")}
+    ),
+    "mask_video_to_tokens": Fields("input output latent_frames latent_height latent_width"),
+    "temporal_subsample": Fields("frames scale kept"),
+    "guidance_formula": Fields("prefix cfg_scale stg_scale modality_scale rescale_scale"),
+    "sigma_bins": Fields("upper_bounds", nested={"lookups": Fields("sigma selected_upper_bound")}),
+    "skip_step": Fields("skip_step skipped"),
+    "res2s_coefficients": Fields("h a21 b1 b2"),
+    # The coefficients do not depend on the sigma a step starts from.
+    "sde_coefficients": Fields("sigma_next eta alpha_ratio sigma_down sigma_up", described="sigma"),
+    "sde_seed_noise": Fields("seed tensor"),
+    "network_forward": Fields("prefix variant checkpoint sigma fps", described="measured_comfyui"),
 }

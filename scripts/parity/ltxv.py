@@ -6,6 +6,7 @@ second pass and upsampling go through the functions and nodes a graph uses.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from inspect import signature
 from pathlib import Path
@@ -35,7 +36,16 @@ from oner.ltx.ltxv.sizes import first_pass_side
 from oner.ltx.ltxv.stg import perturbs
 from oner.ltx.schedules import shifted_sigmas
 from oner.utils.latent_statistics import compress_tones, match_statistics
-from parity.scenario import Check, Scenario, absolute_error, mismatch, relative_error
+from parity.scenario import (
+    Check,
+    Fields,
+    Scenario,
+    UnknownField,
+    absolute_error,
+    knowing,
+    mismatch,
+    relative_error,
+)
 
 SCHEDULE_TOLERANCE, TENSOR_TOLERANCE = 1e-6, 1e-5
 MODES = {
@@ -46,17 +56,64 @@ MODES = {
 }
 
 
+PASS = Fields(
+    "timesteps num_inference_steps skip_initial_inference_steps skip_final_inference_steps guidance_scale stg_scale "
+    "rescaling_scale guidance_timesteps skip_block_list cfg_star_rescale"
+)
+SCENARIO = Fields(
+    "format checkpoint scheduler timesteps forward_batches",
+    described="name description noise_layout measured_deviation perturbed_minus_positive_relative tensors",
+    nested={
+        "pixel": Fields("frames height width fps"),
+        "conditionings": Fields("frame strength tensor"),
+        "multi_scale": Fields("width height downscale_factor", nested={"first_pass": PASS, "second_pass": PASS}),
+        "parameters": replace(PASS, read=f"{PASS.read} skip_layer_strategy"),
+        "tolerance": Fields("final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}),
+    },
+)
+# With two passes the parameters are theirs.
+TWO_PASSES = replace(SCENARIO, nested={**SCENARIO.nested, "parameters": Fields("skip_layer_strategy")})
+TABLE_FIELDS = {
+    "linear_quadratic": Fields("steps timesteps"),
+    "linear_quadratic_custom": Fields("steps threshold_noise linear_steps timesteps"),
+    "uniform_shifted": Fields("steps latent_shape terminal timesteps"),
+    "skipped_steps": Fields("steps skip_initial skip_final timesteps"),
+    "guidance_index": Fields("guidance_timesteps", nested={"rows": Fields("steps timesteps index")}),
+    "multi_scale_sizes": Fields("width height downscale_factor first_pass second_pass", described="decoded_resized_to"),
+    "adain": Fields("prefix factor"),
+    "tone_map": Fields("input", nested={"rows": Fields("compression tensor")}),
+    "latent_normalisation": Fields("input mean std normalised unnormalised"),
+    "image_condition_noise": Fields("prefix noise_scale timestep"),
+    "presets": Fields(
+        each=Fields(
+            "stochastic_sampling decode_timestep decode_noise_scale downscale_factor",
+            fixed={"stg_mode": "attention_values"},
+            nested={
+                "first_pass": PASS,
+                "second_pass": replace(PASS, read=f"{PASS.read} tone_map_compression_ratio"),
+            },
+        )
+    ),
+}
+
+
 def claim(path: Path, data: dict | list) -> list[Scenario] | None:
     kind = data.get("format") if isinstance(data, dict) else None
     if kind == "ltxv-golden/1":
-        return [Scenario(path, lambda: run_scenario(path, data))]
+        fields = TWO_PASSES if data["multi_scale"] else SCENARIO
+        return [Scenario(path, knowing(fields, data, lambda: run_scenario(path, data)))]
     if kind == "ltxv-tables/1":
-        return [
-            Scenario(path, lambda name=name: run_table(path, data, name), name) for name in data if name != "format"
-        ]
+        return [table_scenario(path, data, name) for name in data if name != "format"]
     if kind == "ltx-golden-index/1":
         return []
     return None
+
+
+def table_scenario(path: Path, data: dict, name: str) -> Scenario:
+    """One scenario a table; a table without a comparison here stays uncovered."""
+    if name not in TABLES:
+        return Scenario(path, name=name)
+    return Scenario(path, knowing(TABLE_FIELDS[name], data[name], lambda: run_table(path, data, name), name), name)
 
 
 # --- scenarios -------------------------------------------------------------------------------------------------------
@@ -94,6 +151,9 @@ def schedule_of(parameters: dict) -> GuidanceSchedule:
 
 def timesteps_of(parameters: dict) -> list[float]:
     if "timesteps" in parameters:
+        counts = [name for name in parameters if name.endswith("inference_steps")]
+        if counts:
+            raise UnknownField(f'the field "{counts[0]}" is not known beside "timesteps", which lists all steps')
         return parameters["timesteps"]
     levels = linear_quadratic(parameters["num_inference_steps"])
     stop = len(levels) - parameters.get("skip_final_inference_steps", 0)
@@ -192,8 +252,9 @@ def run_scenario(path: Path, data: dict) -> list[Check]:
     mode = MODES[data["parameters"].get("skip_layer_strategy") or "AttentionValues"]
     scales = data["multi_scale"]
     first = scales["first_pass"] if scales else data["parameters"]
-    if data["scheduler"] != "lq" and "timesteps" not in first:
-        first = {**first, "timesteps": data["timesteps"]}  # the levels of other schedules come from the checkpoint
+    if data["scheduler"] != "lq" and "timesteps" not in first:  # the levels of other schedules come from the checkpoint
+        first = {name: value for name, value in first.items() if not name.endswith("inference_steps")}
+        first["timesteps"] = data["timesteps"]
     frames = (data["pixel"]["frames"] - 1) // 8 + 1
     size = [data["pixel"][side] for side in ("height", "width")]
     if scales:

@@ -25,9 +25,96 @@ from oner.wan import camera, pluecker, riflex, sizes, trajectory
 from oner.wan.lora_files import load_any_lora
 from oner.wan.schedules import boundary_index, flow_sigmas
 
-from .scenario import Check, Scenario, absolute_error, mismatch, relative_error
+from .scenario import Check, Choice, Fields, Scenario, UnknownField, absolute_error, knowing, mismatch, relative_error
 
 PREPARED, VELOCITY = 1e-5, 3e-5
+PIXELS = ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
+
+
+SIZE = Fields("height width")
+MOVE = Fields("moves frames speed")
+PATH = Choice(
+    "kind",
+    {
+        "basic": Fields("kind name moves frames speed w2c"),
+        "combine": Fields("kind name moves frames speed w2c"),
+        "join": Fields("kind name w2c", described="frames", nested={"first": MOVE, "second": MOVE}),
+        "file": Fields("kind name file intrinsics w2c", described="frames"),
+    },
+)
+FIELDS = {
+    "conditioning": Fields(
+        "experts width height frames latent_channels inputs clip",
+        described="row latent_frames tensors camera speed timestep_form timestep_per_frame_factor first_frame_pinned",
+        nested={
+            "sampling": Fields("sigmas cfg boundary expert_per_step", described="schedule", fixed={"sampler": "euler"}),
+            "y_layout": Fields(described="name from to"),
+        },
+    ),
+    "checkpoints": Fields(
+        described="dim ffn_dim num_layers num_heads text_dim",
+        nested={
+            "rows": Fields(
+                each=Fields(
+                    "parts keys checksum_sum checksum_abs",
+                    described="in_dim out_dim clip_branch ref_conv control_adapter",
+                )
+            )
+        },
+    ),
+    "camera": Fields(
+        "default_intrinsics",
+        fixed={"pose_aspect": [1280, 720]},
+        nested={
+            "paths": PATH,
+            "plucker": Fields("name path height width mean abs_mean", described="frames latent_frames"),
+            "three_poses": Fields("path height width", described="frames layout max_abs_gap_between_variants"),
+        },
+    ),
+    "sigmas": Fields(
+        nested={
+            "tables": Fields(
+                "schedule steps shift sigmas",
+                nested={"split": Fields(each=Fields("index high_steps low_steps"))},
+            )
+        }
+    ),
+    "solvers": Fields(nested={"trajectories": Fields("name solver steps shift", fixed={"dtype": "torch.float64"})}),
+    "riflex": Fields(
+        "dim theta",
+        nested={"tables": Fields("name latent_frames k divide_by positions changed_index changed_value")},
+    ),
+    "lora": Fields(
+        "strength base_file",
+        described="rank alpha",
+        nested={"files": Fields("file format has_alpha layers expected_prefix")},
+    ),
+    "sizes": Fields(
+        "table_h_w",
+        described="portrait_default_when_nothing_given",
+        nested={
+            "cases": Fields("source_width source_height base ratio_key", nested={"m16": SIZE, "m32": SIZE}),
+            "lengths": Fields("requested frames"),
+        },
+    ),
+    "multipliers": Fields(
+        nested={
+            "cases": Fields(
+                "text loras steps phases switch_step switch_step2 model_switch_phase expected error",
+                described="original same",
+            )
+        }
+    ),
+}
+
+
+def trajectory_fields(data: dict) -> Fields:
+    splines = " ".join(f"spline{index}" for index in range(len(data["splines"])))
+    return Fields(
+        "height width frames radius sigma cutoff_radius centre_offset",
+        described="border_spline frames_where_original_differs measured",
+        nested={"splines": Fields("x y"), "resample": Fields(f"length {splines}")},
+    )
 
 
 def claim(path: Path, data: dict | list) -> list[Scenario] | None:
@@ -35,30 +122,32 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
         return None
     keys = data.keys()
     if {"row", "experts", "y_layout"} <= keys:
-        return [Scenario(path, partial(run_conditioning, path, data))]
-    if "rows" in keys and all("parts" in row for row in data["rows"].values()):
-        return [Scenario(path, partial(run_checkpoints, path.parent, data))]
-    if {"paths", "plucker"} <= keys:
-        return [Scenario(path, partial(run_camera, path, data))]
-    if {"splines", "cutoff_radius"} <= keys:
-        return [Scenario(path, partial(run_trajectory, path, data))]
-    if "tables" in keys and all("schedule" in table for table in data["tables"]):
-        return [Scenario(path, partial(run_sigmas, data))]
-    if "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
-        return [Scenario(path, partial(run_solvers, path, data))]
-    if {"theta", "tables"} <= keys:
-        return [Scenario(path, partial(run_riflex, path, data))]
-    if {"files", "base_file"} <= keys:
-        return [Scenario(path, partial(run_lora, path, data))]
-    if {"table_h_w", "lengths"} <= keys:
-        return [Scenario(path, partial(run_sizes, data))]
-    if "cases" in keys and all("loras" in case for case in data["cases"]):
-        return [Scenario(path, partial(run_multipliers, data))]
-    if {"polynomials", "cases"} <= keys:
+        fields, run = FIELDS["conditioning"], partial(run_conditioning, path, data)
+    elif "rows" in keys and all("parts" in row for row in data["rows"].values()):
+        fields, run = FIELDS["checkpoints"], partial(run_checkpoints, path.parent, data)
+    elif {"paths", "plucker"} <= keys:
+        fields, run = FIELDS["camera"], partial(run_camera, path, data)
+    elif {"splines", "cutoff_radius"} <= keys:
+        fields, run = trajectory_fields(data), partial(run_trajectory, path, data)
+    elif "tables" in keys and all("schedule" in table for table in data["tables"]):
+        fields, run = FIELDS["sigmas"], partial(run_sigmas, data)
+    elif "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
+        fields, run = FIELDS["solvers"], partial(run_solvers, path, data)
+    elif {"theta", "tables"} <= keys:
+        fields, run = FIELDS["riflex"], partial(run_riflex, path, data)
+    elif {"files", "base_file"} <= keys:
+        fields, run = FIELDS["lora"], partial(run_lora, path, data)
+    elif {"table_h_w", "lengths"} <= keys:
+        fields, run = FIELDS["sizes"], partial(run_sizes, data)
+    elif "cases" in keys and all("loras" in case for case in data["cases"]):
+        fields, run = FIELDS["multipliers"], partial(run_multipliers, data)
+    elif {"polynomials", "cases"} <= keys:
         return [Scenario(path, later="step caches are not built yet")]
-    if {"grids", "plans"} <= keys:
+    elif {"grids", "plans"} <= keys:
         return [Scenario(path, later="window plans are not built yet")]
-    return None
+    else:
+        return None
+    return [Scenario(path, knowing(fields, data, run))]
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
@@ -78,22 +167,25 @@ def run_checkpoints(folder: Path, data: dict) -> list[Check]:
         if not all((folder / part).exists() for part in row["parts"]):
             continue  # a subset of the set
         tensors = wan_models.state_dict(folder, name)
-        total = sum(tensor.double().abs().sum().item() for tensor in tensors.values())
         checks.append(Check(f"{name} keys", mismatch(len(tensors), row["keys"]), 0))
-        checks.append(Check(f"{name} checksum", abs(total / row["checksum_abs"] - 1), 1e-9))
+        sums = {
+            "checksum_sum": sum(tensor.double().sum().item() for tensor in tensors.values()),
+            "checksum_abs": sum(tensor.double().abs().sum().item() for tensor in tensors.values()),
+        }
+        for kind, total in sums.items():
+            checks.append(Check(f"{name} {kind}", abs(total - row[kind]) / row["checksum_abs"], 1e-9))
     return checks
 
 
 def node_inputs(tensors: dict[str, Tensor], data: dict, clip: Any) -> dict[str, Any]:
     """The inputs of the conditioning node, from the scenario's uint8 pixels."""
-    inputs: dict[str, Any] = {
-        name: tensors[name].float() / 255
-        for name in ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
-        if name in tensors
-    }
+    unknown = set(data["inputs"]) - {*PIXELS, "noise", "camera_rows"}
+    if unknown:
+        raise UnknownField(f'the field "inputs" names {min(unknown)!r}, which the conditioning node is not given here')
+    inputs: dict[str, Any] = {name: tensors[name].float() / 255 for name in data["inputs"] if name in PIXELS}
     if data.get("clip") not in (None, "zeros"):
         inputs["clip_vision_output"] = clip
-    if "camera_rows" in tensors:
+    if "camera_rows" in data["inputs"]:
         path = camera.from_rows(tensors["camera_rows"].double().tolist())
         inputs["camera"] = pluecker.embed(path, data["width"], data["height"])
     return inputs
@@ -115,6 +207,9 @@ def run_conditioning(path: Path, data: dict) -> list[Check]:
     boundary = sampling["boundary"]
     phase = Phase(sampling["cfg"])
     plan = PhasePlan((phase,)) if boundary is None else PhasePlan((phase, phase), (boundary,))
+    if sampling["expert_per_step"] is not None:
+        used = [("high", "low")[plan.phase_of(sigma)] for sigma in sigmas[:-1].tolist()]
+        checks.append(Check("expert_per_step", mismatch(used, sampling["expert_per_step"]), 0))
     steps = {int(name[len("step") : -len(".x")]) for name in tensors if name.endswith(".x")}
     for step in sorted(steps):
         model = models[plan.phase_of(float(sigmas[step]))] if len(models) > 1 else models[0]
@@ -214,6 +309,9 @@ def run_camera(path: Path, data: dict) -> list[Check]:
     for name, entry in entries.items():
         expected = torch.tensor(entry["w2c"], dtype=torch.float64)
         checks.append(Check(name, relative_error(paths[name].w2c, expected), PREPARED))
+        if "intrinsics" in entry:
+            given = torch.tensor(entry["intrinsics"], dtype=torch.float64).expand(len(paths[name]), 4)
+            checks.append(Check(f"{name} intrinsics", relative_error(paths[name].intrinsics, given), PREPARED))
     defaults = camera.INTRINSICS
     checks.append(Check("default intrinsics", mismatch(list(defaults), data["default_intrinsics"]), 0))
     for entry in data["plucker"]:
@@ -248,6 +346,8 @@ def run_trajectory(path: Path, data: dict) -> list[Check]:
     drawn = trajectory.draw(points, data["height"], data["width"], radius)
     checks = [
         Check("radius", mismatch(radius, data["radius"]), 0),
+        Check("sigma", abs(trajectory.SIGMA * radius - data["sigma"]), 1e-9),
+        Check("cutoff", abs(trajectory.CUTOFF * radius - data["cutoff_radius"]), 1e-9),
         Check("centre", abs(trajectory.centre_offset(radius) - data["centre_offset"]), 1e-9),
         Check("corrected", absolute_error(drawn, corrected), 0.035),
     ]
@@ -279,7 +379,9 @@ def run_solvers(path: Path, data: dict) -> list[Check]:
     solvers = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
     checks = []
     for run in data["trajectories"]:
-        expected = tensors[f"{run['name']}.x"]
+        expected, listed = tensors[f"{run['name']}.x"], tensors[f"{run['name']}.sigmas"]
+        sigmas = flow_sigmas(run["solver"], run["steps"], run["shift"])
+        checks.append(Check(f"{run['name']} sigmas", relative_error(sigmas, listed), PREPARED))
         for dtype, tolerance in ((torch.float64, 2e-6), (torch.float32, 1e-5)):
             a, b, x = (tensors[name].to(dtype) for name in ("A", "b", "x_init"))
             states: list[Tensor] = []
@@ -304,6 +406,8 @@ def run_riflex(path: Path, data: dict) -> list[Check]:
             data["dim"], data["theta"], table["latent_frames"], table["k"], table["divide_by"]
         )
         angles = torch.tensor(table["positions"], dtype=torch.float64).unsqueeze(-1) * frequencies
+        changed = frequencies[table["changed_index"]].item() / table["changed_value"] - 1
+        checks.append(Check(f"{name} changed value", abs(changed), PREPARED))
         checks.append(Check(f"{name}.freqs", relative_error(frequencies, tensors[f"{name}.freqs"]), PREPARED))
         checks.append(Check(f"{name}.cos", relative_error(angles.cos(), tensors[f"{name}.cos"]), PREPARED))
         checks.append(Check(f"{name}.sin", relative_error(angles.sin(), tensors[f"{name}.sin"]), PREPARED))

@@ -29,6 +29,7 @@ from .scenario import Check, Choice, Fields, Scenario, UnknownField, absolute_er
 
 PREPARED, VELOCITY = 1e-5, 3e-5
 PIXELS = ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
+SOLVERS = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
 
 
 SIZE = Fields("height width")
@@ -117,37 +118,45 @@ def trajectory_fields(data: dict) -> Fields:
     )
 
 
-def claim(path: Path, data: dict | list) -> list[Scenario] | None:
-    if not isinstance(data, dict):
-        return None
+LATER = {"step caches": "step caches are not built yet", "windows": "window plans are not built yet"}
+
+
+def kind_of(data: dict) -> str | None:
+    """What a file holds, by the fields it has: a key of RUNS or LATER, or None."""
     keys = data.keys()
     if {"row", "experts", "y_layout"} <= keys:
-        fields, run = FIELDS["conditioning"], partial(run_conditioning, path, data)
-    elif "rows" in keys and all("parts" in row for row in data["rows"].values()):
-        fields, run = FIELDS["checkpoints"], partial(run_checkpoints, path.parent, data)
-    elif {"paths", "plucker"} <= keys:
-        fields, run = FIELDS["camera"], partial(run_camera, path, data)
-    elif {"splines", "cutoff_radius"} <= keys:
-        fields, run = trajectory_fields(data), partial(run_trajectory, path, data)
-    elif "tables" in keys and all("schedule" in table for table in data["tables"]):
-        fields, run = FIELDS["sigmas"], partial(run_sigmas, data)
-    elif "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
-        fields, run = FIELDS["solvers"], partial(run_solvers, path, data)
-    elif {"theta", "tables"} <= keys:
-        fields, run = FIELDS["riflex"], partial(run_riflex, path, data)
-    elif {"files", "base_file"} <= keys:
-        fields, run = FIELDS["lora"], partial(run_lora, path, data)
-    elif {"table_h_w", "lengths"} <= keys:
-        fields, run = FIELDS["sizes"], partial(run_sizes, data)
-    elif "cases" in keys and all("loras" in case for case in data["cases"]):
-        fields, run = FIELDS["multipliers"], partial(run_multipliers, data)
-    elif {"polynomials", "cases"} <= keys:
-        return [Scenario(path, later="step caches are not built yet")]
-    elif {"grids", "plans"} <= keys:
-        return [Scenario(path, later="window plans are not built yet")]
-    else:
+        return "conditioning"
+    if "rows" in keys and all("parts" in row for row in data["rows"].values()):
+        return "checkpoints"
+    if {"paths", "plucker"} <= keys:
+        return "camera"
+    if {"splines", "cutoff_radius"} <= keys:
+        return "trajectory"
+    if "tables" in keys and all("schedule" in table for table in data["tables"]):
+        return "sigmas"
+    if "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
+        return "solvers"
+    if {"theta", "tables"} <= keys:
+        return "riflex"
+    if {"files", "base_file"} <= keys:
+        return "lora"
+    if {"table_h_w", "lengths"} <= keys:
+        return "sizes"
+    if "cases" in keys and all("loras" in case for case in data["cases"]):
+        return "multipliers"
+    if {"polynomials", "cases"} <= keys:
+        return "step caches"
+    return "windows" if {"grids", "plans"} <= keys else None
+
+
+def claim(path: Path, data: dict | list) -> list[Scenario] | None:
+    kind = kind_of(data) if isinstance(data, dict) else None
+    if kind in LATER:
+        return [Scenario(path, later=LATER[kind])]
+    if kind not in RUNS:
         return None
-    return [Scenario(path, knowing(fields, data, run))]
+    fields = trajectory_fields(data) if kind == "trajectory" else FIELDS[kind]
+    return [Scenario(path, knowing(fields, data, partial(RUNS[kind], path, data)))]
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
@@ -161,8 +170,8 @@ def checkpoints_of(path: Path) -> Path:
 # -- conditioning -----------------------------------------------------------------------------------------------------
 
 
-def run_checkpoints(folder: Path, data: dict) -> list[Check]:
-    checks = []
+def run_checkpoints(path: Path, data: dict) -> list[Check]:
+    folder, checks = path.parent, []
     for name, row in data["rows"].items():
         if not all((folder / part).exists() for part in row["parts"]):
             continue  # a subset of the set
@@ -361,7 +370,7 @@ def run_trajectory(path: Path, data: dict) -> list[Check]:
 # -- schedules and solvers --------------------------------------------------------------------------------------------
 
 
-def run_sigmas(data: dict) -> list[Check]:
+def run_sigmas(_path: Path, data: dict) -> list[Check]:
     checks = []
     for table in data["tables"]:
         name = f"{table['schedule']} {table['steps']} shift {table['shift']}"
@@ -376,7 +385,6 @@ def run_sigmas(data: dict) -> list[Check]:
 
 def run_solvers(path: Path, data: dict) -> list[Check]:
     tensors = tensors_of(path)
-    solvers = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
     checks = []
     for run in data["trajectories"]:
         expected, listed = tensors[f"{run['name']}.x"], tensors[f"{run['name']}.sigmas"]
@@ -391,7 +399,7 @@ def run_solvers(path: Path, data: dict) -> list[Check]:
                 return x - sigma * (torch.tanh(x @ a.T) + sigma * b - 0.5 * x)
 
             sigmas = tensors[f"{run['name']}.sigmas"].to(dtype)
-            states.append(solvers[run["solver"]](model, x, sigmas, disable=True))
+            states.append(SOLVERS[run["solver"]](model, x, sigmas, disable=True))
             error = relative_error(torch.cat(states), expected)
             checks.append(Check(f"{run['name']} {dtype}", error, tolerance))
     return checks
@@ -444,7 +452,7 @@ def run_lora(path: Path, data: dict) -> list[Check]:
     return checks
 
 
-def run_multipliers(data: dict) -> list[Check]:
+def run_multipliers(_path: Path, data: dict) -> list[Check]:
     checks = []
     for case in data["cases"]:
         arguments = (case["text"], case["loras"], case["steps"], case["phases"])
@@ -458,7 +466,7 @@ def run_multipliers(data: dict) -> list[Check]:
     return checks
 
 
-def run_sizes(data: dict) -> list[Check]:
+def run_sizes(_path: Path, data: dict) -> list[Check]:
     table = {str(ratio): list(size) for ratio, size in sizes.BUCKETS.items()}
     checks = [Check("table", mismatch(table, data["table_h_w"]), 0)]
     for case in data["cases"]:
@@ -474,3 +482,17 @@ def run_sizes(data: dict) -> list[Check]:
             )
         )
     return checks
+
+
+RUNS = {
+    "conditioning": run_conditioning,
+    "checkpoints": run_checkpoints,
+    "camera": run_camera,
+    "trajectory": run_trajectory,
+    "sigmas": run_sigmas,
+    "solvers": run_solvers,
+    "riflex": run_riflex,
+    "lora": run_lora,
+    "multipliers": run_multipliers,
+    "sizes": run_sizes,
+}

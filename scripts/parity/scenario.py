@@ -6,7 +6,8 @@ A family module (ltx2.py, ltxv.py, longlive.py, wan.py) has one function
 
 which is asked about every JSON file below the folder: None = not mine, [] = mine but holds no scenario (an index), else
 its scenarios. What a file is must be read from its content and its place, never from a list of known names, so that
-folders with other seeds, sizes and names run too.
+folders with other seeds, sizes and names run too. Each kind of scenario declares its Fields and runs through `knowing`:
+a golden that says something which no comparison reads fails instead of passing.
 """
 
 from __future__ import annotations

@@ -226,6 +226,12 @@ REQUIRED = {
 }
 
 
+def test_the_files_stay_small():
+    sizes = [path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()]
+    assert max(sizes) < 2e6
+    assert sum(sizes) < 12e6
+
+
 @pytest.mark.parametrize("what", REQUIRED)
 def test_every_one_has_a_scenario(what):
     wanted, found = REQUIRED[what]

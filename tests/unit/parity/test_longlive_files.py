@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from harness import pack
+from parity.longlive import prompts_of, sinks_of
 
 GOLDEN = pack.ROOT / "tests" / "golden"
 TRAJECTORY = "longlive/ll2/unipc_4step.json"
@@ -51,3 +52,19 @@ def test_a_formula_that_is_no_arithmetic_fails(parity_of):
     outcomes, printed = parity_of(TRAJECTORY, lambda data: data.update(velocity_formula="v(x,t) = exp(x)"))
     assert outcomes == {"failed"}
     assert "'exp(x)'" in printed
+
+
+def shots(**changes):
+    """What the comparison of shots reads of a rollout of blocks of 2 frames, cuts at blocks 1 and 3."""
+    return {"sink_frames": 2, "multi_shot_sink": True, "global_sink_frames": 2, "shot_start_blocks": [1, 3]} | changes
+
+
+def test_prompts_of_blocks_are_those_of_their_shots():
+    assert prompts_of(shots(prompt_index_per_block=[0, 2, 2, 1])) == ([0, 2, 2, 1], [0, 2, 2, 1])
+    assert prompts_of(shots(prompt_index_per_block=[0, 2, 1, 1])) == ([0, 2, 2, 1], [0, 2, 1, 1])
+
+
+def test_another_sink_for_the_whole_take_matters_with_shot_sinks_only():
+    assert sinks_of(shots(global_sink_frames=4)) == (2, 4)
+    assert sinks_of(shots(global_sink_frames=4, multi_shot_sink=False)) == (2, 2)
+    assert sinks_of({"sink_frames": 3}) == (3, 3)

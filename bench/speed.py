@@ -14,7 +14,6 @@ import argparse
 import json
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from comfy.ldm.wan.vae import WanVAE
 from comfy.taesd.taehv import TAEHV
 from safetensors.torch import save_file
 
+from harness.base import throw_away
 from harness.causal import wan_weights
 from oner.longlive.decode import StreamDecoder
 from oner.longlive.loader import load_patcher
@@ -141,7 +141,7 @@ def denoise_only(size: Size, rollout: Rollout) -> dict[str, float]:
 def end_to_end(size: Size, rollout: Rollout, vae: torch.nn.Module) -> dict[str, float]:
     """A take with decoding and encoding, as the node makes it; measured once the window is full."""
     marks: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with throw_away() as folder:
         recorder = Recorder(Path(folder), rollout, {}, decoder=StreamDecoder(vae))
         recorder.start()
 
@@ -177,7 +177,7 @@ def peak_memory(run: Callable[[], dict[str, float]]) -> dict[str, float]:
 
 def measure(size: Size, compiled: dict) -> dict:
     text = torch.randn(1, size.text, size.text_width, generator=torch.Generator().manual_seed(2)).to(size.dtype)
-    with tempfile.TemporaryDirectory() as folder:
+    with throw_away() as folder:
         path = Path(folder) / "random.safetensors"
         weights = wan_weights(layers=size.layers, dim=size.dim, ffn=size.ffn, text=size.text_width)
         save_file({name: tensor.to(size.dtype) for name, tensor in weights.items()}, str(path))

@@ -13,7 +13,6 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ pack.start_core()
 from comfyui_version import __version__ as CORE_VERSION
 
 import workflows
-from harness.base import PACK_NAME, make_base
+from harness.base import PACK_NAME, make_base, throw_away
 from harness.browser import load_api, load_workflow, open_page, screenshot
 from harness.server import run_server
 from pocket.gallery import ENTRIES as GALLERY
@@ -66,7 +65,7 @@ def build(names: list[str]) -> None:
     for workflow in shipped:
         api_path(workflow).parent.mkdir(parents=True, exist_ok=True)
         api_path(workflow).write_text(api_text(workflow))
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+    with throw_away() as scratch:
         base = make_base(Path(scratch))
         for workflow in shipped:
             place_models(workflow, base / "models")

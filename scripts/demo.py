@@ -11,7 +11,6 @@ import json
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,7 +21,7 @@ if not pack.start_core():
     sys.exit("No ComfyUI found: run scripts/bootstrap.py, or set COMFYUI_PATH")
 
 import workflows
-from harness.base import PACK_NAME
+from harness.base import PACK_NAME, throw_away
 from harness.server import Client, Progress, Server, WorkflowError, output_files, run_server
 from pocket import gallery, show
 from workflows.builder import Prompt, Workflow
@@ -112,7 +111,7 @@ def main() -> None:
     text = options.prompt or show.PROMPT
     if chosen is None:
         show.read_prompt(text)  # an unknown word: say so now
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+    with throw_away() as scratch:
         base = gallery.make_base(Path(scratch))
         if chosen:
             chosen.write_tiny_models(base / "models")

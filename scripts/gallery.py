@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from harness import pack
@@ -22,6 +21,7 @@ if not pack.start_core():
 import torch
 
 import workflows
+from harness.base import throw_away
 from harness.executor import Executor
 from pocket import gallery, thumbnails
 from workflows.builder import split_target
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *gallery.ENTRIES], metavar="NAME", help="default: all")
     names = parser.parse_args().names or gallery.ENTRIES
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch, torch.inference_mode():
+    with throw_away() as scratch, torch.inference_mode():
         executor = Executor(gallery.make_base(Path(scratch)))
         for name in names:
             made = gallery.run(executor, name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 from harness import pack
+from harness.base import throw_away
 
 pack.alias_pack()
-pack.start_core(base_directory=tempfile.mkdtemp())  # no model files: combos of files are empty
+pack.start_core(base_directory=throw_away().name)  # no model files: combos of files are empty
 
 from harness.schemas import node_list, summary
 from pocket import gallery

@@ -1,7 +1,7 @@
 """Tests import the pack as `oner` (see scripts/harness/pack.py) and ComfyUI as ComfyUI imports itself."""
 
+import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,12 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from harness import pack
+from harness.base import SCRATCH, throw_away
 
+base_directory = throw_away().name
+os.environ.setdefault(SCRATCH, base_directory)  # so that what a killed worker leaves is gone with the first process
 pack.alias_pack()
-if not pack.start_core(base_directory=tempfile.mkdtemp(prefix="oner-")):
+if not pack.start_core(base_directory):
     pytest.exit("No ComfyUI found: run `make test`, which sets one up, or set COMFYUI_PATH", returncode=2)
 
 import torch

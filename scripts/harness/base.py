@@ -1,12 +1,16 @@
-"""A throw-away ComfyUI base directory with this pack in it."""
+"""ComfyUI base directories with this pack in them, and folders that are thrown away."""
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import tempfile
 from pathlib import Path
 
 from .pack import ROOT
 
+SCRATCH = "ONER_SCRATCH"  # environment variable: the folder in which throw_away() makes its own
 PACK_NAME = "oner"  # the folder name a user's ComfyUI gives the pack
 SETTINGS = {
     "Comfy.TutorialCompleted": True,  # else the first page shows the template dialog
@@ -14,6 +18,13 @@ SETTINGS = {
     "Comfy.Minimap.Visible": False,  # it and the frame rate stand in the way of screenshots
     "Comfy.Graph.CanvasInfo": False,
 }
+
+
+def throw_away() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is gone at the end of its `with` block, or else of this process."""
+    folder = tempfile.TemporaryDirectory(prefix="oner-", dir=os.environ.get(SCRATCH))
+    atexit.register(folder.cleanup)
+    return folder
 
 
 def make_base(base: Path) -> Path:

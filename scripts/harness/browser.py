@@ -96,11 +96,13 @@ def open_page(url: str) -> Iterator[Page]:
         raise RuntimeError("Chromium is not installed: install the package `chromium`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport=VIEWPORT)
-        page.set_default_timeout(120_000)
-        goto(page, url)
-        yield page
-        browser.close()
+        try:
+            page = browser.new_page(viewport=VIEWPORT)
+            page.set_default_timeout(120_000)
+            goto(page, url)
+            yield page
+        finally:
+            browser.close()
 
 
 def goto(page: Page, url: str) -> None:

@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -24,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .base import make_base
+from .base import make_base, throw_away
 from .pack import find_comfy
 
 READY = "To see the GUI go to:"  # logged once the port listens
@@ -71,7 +70,7 @@ def run_server(base: Path | None = None, port: int = 0, timeout: float = 300) ->
 
     Raises RuntimeError with the end of its log if it stops, or is not ready after `timeout` seconds.
     """
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+    with throw_away() as scratch:
         server = start(make_base(base or Path(scratch)), free_port(port))
         ready = threading.Event()
         reader = threading.Thread(target=read_log, args=(server, ready), daemon=True)

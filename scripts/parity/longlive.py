@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from harness.base import throw_away
 from oner.longlive.decode import StreamDecoder
 from oner.longlive.loader import apply_lora, clean_keys, load_patcher, read_file, read_weights, unwrap
 from oner.longlive.network import CausalNetwork
@@ -108,7 +108,7 @@ def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch
         weights = read_weights(root / file, entry)[0]
         for file, entry in map(entry_of, files[1:]):
             weights |= clean_keys(unwrap(read_file(root / file)[0], entry)[0])
-        with tempfile.TemporaryDirectory() as folder:
+        with throw_away() as folder:
             merged = Path(folder) / "merged.safetensors"
             save_file(weights, merged)
             patcher = load_patcher(merged, model_options=options)
@@ -285,7 +285,7 @@ def resume(root: Path, case: dict) -> list[Check]:
         take.on_flow = stop
         with contextlib.suppress(Stopped):
             take.next_block()
-    with tempfile.TemporaryDirectory() as folder:
+    with throw_away() as folder:
         path = Path(folder) / "state.safetensors"
         save_state(path, *take.state())
         again, _ = make_rollout(root, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -44,13 +43,14 @@ def main() -> None:
         raise SystemExit("No ComfyUI found: run `make setup`, or set COMFYUI_PATH")
     import torch
 
+    from harness.base import throw_away
     from harness.executor import Executor
     from pocket import graphs, world
     from pocket.files import FOLDER
 
     torch.set_grad_enabled(False)
     models = args.models or FOLDER
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+    with throw_away() as scratch:
         executor = Executor(graphs.make_base(Path(scratch), models))
         for name in args.names:
             scenes = graphs.prompts(args.count, graphs.SHIPPED[name].frames)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -129,11 +128,12 @@ def main() -> None:
         raise SystemExit("No ComfyUI found: run `make setup`, or set COMFYUI_PATH")
     import torch
 
+    from harness.base import throw_away
     from harness.executor import Executor
     from pocket import graphs
 
     torch.set_grad_enabled(False)
-    with tempfile.TemporaryDirectory(prefix="oner-") as scratch:
+    with throw_away() as scratch:
         executor = Executor(graphs.make_base(Path(scratch), args.models))
         for name in args.names or [
             "wan-vae",

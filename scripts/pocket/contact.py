@@ -53,10 +53,11 @@ def main() -> None:
     with throw_away() as scratch:
         executor = Executor(graphs.make_base(Path(scratch), models))
         for name in args.names:
-            scenes = graphs.prompts(args.count, graphs.SHIPPED[name].frames)
+            shipped = graphs.SHIPPED[name]
+            scenes = graphs.prompts(args.count, shipped.frames)
             graphs.write_first_frames(executor.base, scenes)
-            if name == "wan-control":
-                graphs.write_controls(executor.base, scenes, graphs.SHIPPED[name].frames)
+            if shipped.guide:
+                shipped.guide(executor.base, scenes, shipped.frames)
             clips = graphs.run(executor, name, scenes)
             sheet(clips, [world.caption(s)[2:].replace(" background", "") for s in scenes]).save(models / f"{name}.png")
 

@@ -6,7 +6,7 @@ Each graph takes a list of scenes and gives one clip per scene as the output of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,21 @@ LTX2_FILE = "pocket_ltx23.safetensors"
 
 @dataclass(frozen=True)
 class Shipped:
-    """How a model is meant to be run: what a score in the model card refers to."""
+    """How a model is meant to be run and what it promises: what a score in the model card refers to.
+
+    sounds: it makes sounds too. begins: its first picture is that of write_first_frames. outlines: it draws outlines.
+    guide: writes the videos whose ways it follows, and returns the ways. unguided: options of build without them.
+    """
 
     frames: int
     steps: int
     cfg: float
     build: Callable[..., Prompt]
+    sounds: bool = False
+    begins: bool = False
+    outlines: bool = False
+    guide: Callable[[Path, list[Scene], int], torch.Tensor] | None = None
+    unguided: dict[str, Any] = field(default_factory=dict)
 
 
 def wan(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int = 9) -> Prompt:
@@ -282,20 +291,6 @@ def video_file(pictures: list, prefix: str, fps: float, scale: int) -> Prompt:
     }
 
 
-SHIPPED = {
-    "wan": Shipped(9, 12, 2.5, wan),
-    "ltx": Shipped(17, 12, 2.5, ltx),
-    "ltx-image": Shipped(17, 12, 2.5, ltx_image),
-    "wan-control": Shipped(9, 12, 1.0, wan_control),
-    "wan-image": Shipped(9, 12, 2.5, wan_image),
-    "wan-style": Shipped(9, 12, 2.5, wan_style),
-    "ltx-style": Shipped(17, 12, 2.5, ltx_style),
-    "ltx-ic": Shipped(17, 12, 1.0, ltx_ic),
-    "ltx2": Shipped(17, 8, 1.0, ltx2),
-    "ltx2-two-stages": Shipped(17, 11, 1.0, ltx2_two_stages),
-}
-
-
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs, "_meta": {"title": class_type}}
 
@@ -394,6 +389,20 @@ def _write_video(base: Path, name: str, pictures: torch.Tensor) -> None:
     first.save(base / "input" / f"{name}.webp", save_all=True, append_images=rest, lossless=True)
 
 
+SHIPPED = {
+    "wan": Shipped(9, 12, 2.5, wan),
+    "ltx": Shipped(17, 12, 2.5, ltx),
+    "ltx-image": Shipped(17, 12, 2.5, ltx_image, begins=True),
+    "wan-control": Shipped(9, 12, 1.0, wan_control, guide=write_controls, unguided={"given": False}),
+    "wan-image": Shipped(9, 12, 2.5, wan_image, begins=True),
+    "wan-style": Shipped(9, 12, 2.5, wan_style, outlines=True),
+    "ltx-style": Shipped(17, 12, 2.5, ltx_style, outlines=True),
+    "ltx-ic": Shipped(17, 12, 1.0, ltx_ic, guide=write_references, unguided={"strength": 0.0}),
+    "ltx2": Shipped(17, 8, 1.0, ltx2, sounds=True),
+    "ltx2-two-stages": Shipped(17, 11, 1.0, ltx2_two_stages, sounds=True),
+}
+
+
 def mean_path_error(clips: torch.Tensor, paths: torch.Tensor) -> float:
     """Mean distance to the given ways [B, F, 2] as a share of the width; a clip without a shape counts as 0.5."""
     seen = [judge(clip) for clip in clips]
@@ -403,19 +412,20 @@ def mean_path_error(clips: torch.Tensor, paths: torch.Tensor) -> float:
 
 def run(executor: Any, name: str, scenes: list[Scene], seed: int = 0, **options: Any) -> torch.Tensor:
     """The clips [B, F, H, W, 3] that the shipped settings of a model give for scenes."""
-    return _run(executor, name, scenes, seed, "clip", **options)[0]
+    return torch.stack(_run(executor, name, scenes, seed, ["clip"], **options)[0])
 
 
 def run_with_sound(executor: Any, name: str, scenes: list[Scene], seed: int = 0) -> tuple[torch.Tensor, list[dict]]:
     """The same, and the sounds as core's AUDIO."""
-    return _run(executor, name, scenes, seed, "sound")
+    clips, sounds = _run(executor, name, scenes, seed, ["clip", "sound"])
+    return torch.stack(clips), sounds
 
 
-def _run(executor, name, scenes, seed, ends: str, **options) -> tuple[torch.Tensor, list[Any]]:
+def _run(executor: Any, name: str, scenes: list[Scene], seed: int, ends: list[str], **options: Any) -> list[list[Any]]:
+    """For each kind of end, its outputs, one per scene."""
     shipped = SHIPPED[name]
     result = executor.run(_saved(shipped.build(scenes, seed, shipped.steps, shipped.cfg, **options)))
-    clips, others = ([result.output(f"{id}_{i}") for i in range(len(scenes))] for id in ("clip", ends))
-    return torch.stack(clips), others
+    return [[result.output(f"{end}_{i}") for i in range(len(scenes))] for end in ends]
 
 
 def _saved(prompt: Prompt) -> Prompt:

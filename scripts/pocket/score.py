@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack
+
+CODECS = {"wan-vae": ("pocket_wan_vae.safetensors", 9), "ltx-vae": ("pocket_ltx_vae.safetensors", 17)}  # file, frames
 
 
 def score_codec(name: str, models: Path) -> dict[str, float]:
@@ -21,8 +24,8 @@ def score_codec(name: str, models: Path) -> dict[str, float]:
     from pocket.files import load_vae
     from pocket.judge import psnr
 
-    frames = 17 if name == "ltx-vae" else 9
-    vae = load_vae(models / "vae" / f"pocket_{name.replace('-', '_')}.safetensors")
+    file, frames = CODECS[name]
+    vae = load_vae(models / "vae" / file)
     tile = {
         n: pixels // vae.spacial_compression_decode()
         for n, pixels in {"tile_x": 96, "tile_y": 96, "overlap": 64}.items()
@@ -44,25 +47,23 @@ def score_model(name: str, executor, count: int, seed: int) -> dict[str, float]:
     """Share of prompts obeyed per attribute, over all prompts and over the held-out combinations (first half)."""
     from pocket import graphs, judge
 
-    frames = graphs.SHIPPED[name].frames
-    scenes = graphs.prompts(count, frames)
-    given = graphs.write_first_frames(executor.base, scenes)
-    controls = {"wan-control": graphs.write_controls, "ltx-ic": graphs.write_references}
-    paths = controls[name](executor.base, scenes, frames) if name in controls else None
-    if name.startswith("ltx2"):
+    shipped = graphs.SHIPPED[name]
+    scenes = graphs.prompts(count, shipped.frames)
+    if shipped.sounds:
         return score_with_sound(name, executor, scenes, seed)
+    given = graphs.write_first_frames(executor.base, scenes)
+    paths = shipped.guide and shipped.guide(executor.base, scenes, shipped.frames)
     clips = graphs.run(executor, name, scenes, seed=1000 * seed)
     found = judge.score(clips, scenes)
     held = judge.score(clips[: count // 2], scenes[: count // 2])
     found |= {f"{key} (held out)": value for key, value in held.items()}
-    if name.endswith("-image"):
+    if shipped.begins:
         found["first frame dB"] = sum(judge.psnr(c[0], g) for c, g in zip(clips, given, strict=True)) / count
-    if paths is not None:
+    if shipped.guide:
         found["path error"] = graphs.mean_path_error(clips, paths)
-        off = {"strength": 0.0} if name == "ltx-ic" else {"given": False}
-        without = graphs.run(executor, name, scenes, seed=1000 * seed, **off)
+        without = graphs.run(executor, name, scenes, seed=1000 * seed, **shipped.unguided)
         found["path error without the LoRA or control"] = graphs.mean_path_error(without, paths)
-    if name.endswith("-style"):
+    if shipped.outlines:
         found["outlined"] = sum(judge.hollow(c) is True for c in clips) / count
     return found
 
@@ -135,26 +136,17 @@ def main() -> None:
     torch.set_grad_enabled(False)
     with throw_away() as scratch:
         executor = Executor(graphs.make_base(Path(scratch), args.models))
-        for name in args.names or [
-            "wan-vae",
-            "ltx-vae",
-            *graphs.SHIPPED,
-            "ltx-upsampler",
-            "longlive",
-            "longlive-minute",
-        ]:
-            for seed in args.seeds[:1] if name.endswith("-vae") else args.seeds:
+        scores = {
+            **{name: lambda _seed, name=name: score_codec(name, args.models) for name in CODECS},
+            **{name: functools.partial(score_model, name, executor, args.count) for name in graphs.SHIPPED},
+            "ltx-upsampler": lambda _seed: graphs.upsampled(executor, graphs.prompts(16, 17)),
+            "longlive": functools.partial(score_takes, executor, min(args.count, 24)),
+            "longlive-minute": functools.partial(score_minute, executor),
+        }
+        for name in args.names or scores:
+            for seed in args.seeds[:1] if name in CODECS else args.seeds:  # a codec has no sampling seed
                 started = time.perf_counter()
-                if name.endswith("-vae"):
-                    found = score_codec(name, args.models)
-                elif name == "longlive":
-                    found = score_takes(executor, min(args.count, 24), seed)
-                elif name == "ltx-upsampler":
-                    found = graphs.upsampled(executor, graphs.prompts(16, 17))
-                elif name == "longlive-minute":
-                    found = score_minute(executor, seed)
-                else:
-                    found = score_model(name, executor, args.count, seed)
+                found = scores[name](seed)
                 rounded = {k: round(v, 3) for k, v in found.items()}
                 print(f"{name} seed {seed} ({time.perf_counter() - started:.0f} s): {json.dumps(rounded)}", flush=True)
 

@@ -24,6 +24,7 @@ import workflows
 from harness.base import PACK_NAME, throw_away
 from harness.server import Client, Progress, Server, WorkflowError, output_files, run_server
 from pocket import gallery, show
+from pocket.sheets import contact_sheet
 from workflows.builder import Prompt, Workflow
 
 RESULTS = pack.ROOT / ".artifacts" / "demo"
@@ -95,7 +96,7 @@ def show_pocket(server: Server, text: str, title: str, prompt: Prompt, name: str
     clip, sound = show.read_video(video), show.read_sound(video)
     print(f"Done in {time.perf_counter() - started:.1f} s. The judge sees {show.verdict(clip, scene, sound)}")
     sheet, graph = video.with_suffix(".png"), video.with_suffix(".json")
-    show.contact_sheet(clip, caption).save(sheet)
+    contact_sheet([clip], [caption]).save(sheet)
     graph.write_text(json.dumps(prompt, indent=1))
     print(f"\n  {video}\n  {sheet}\n  {graph} (the graph; open it in ComfyUI)")
 

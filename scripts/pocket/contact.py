@@ -10,27 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack
 
-COLUMNS, SHOWN, MARGIN = 3, 5, 14  # clips a row, frames a clip, pixels above for the caption
-
-
-def sheet(clips, captions: list[str]):
-    """A PIL image: each clip [F, H, W, 3] as SHOWN frames in a strip under its caption."""
-    import torch
-    from PIL import Image, ImageDraw
-
-    size = clips[0].shape[1]
-    width, height = SHOWN * size + 8, size + MARGIN + 4
-    rows = -(-len(clips) // COLUMNS)
-    image = Image.new("RGB", (COLUMNS * width, rows * height), (24, 24, 28))
-    draw = ImageDraw.Draw(image)
-    for i, (clip, caption) in enumerate(zip(clips, captions, strict=True)):
-        left, top = i % COLUMNS * width + 4, i // COLUMNS * height
-        draw.text((left, top + 1), caption, fill=(220, 220, 220), font_size=10)
-        picks = torch.linspace(0, len(clip) - 1, SHOWN).round().long()
-        strip = torch.cat(list(clip[picks].clamp(0, 1)), dim=1)
-        image.paste(Image.fromarray((strip * 255).round().to(torch.uint8).numpy()), (left, top + MARGIN))
-    return image
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,6 +26,7 @@ def main() -> None:
     from harness.executor import Executor
     from pocket import graphs, world
     from pocket.files import FOLDER
+    from pocket.sheets import contact_sheet
 
     torch.set_grad_enabled(False)
     models = args.models or FOLDER
@@ -59,7 +39,10 @@ def main() -> None:
             if shipped.guide:
                 shipped.guide(executor.base, scenes, shipped.frames)
             clips = graphs.run(executor, name, scenes)
-            sheet(clips, [world.caption(s)[2:].replace(" background", "") for s in scenes]).save(models / f"{name}.png")
+            captions = [world.caption(s)[2:].replace(" background", "") for s in scenes]
+            side = clips.shape[2]
+            sheet = contact_sheet(clips, captions, across=3, columns=5, rows=1, side=side, gap=0, margin=14, font=10)
+            sheet.save(models / f"{name}.png")
 
 
 if __name__ == "__main__":

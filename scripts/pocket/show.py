@@ -11,7 +11,6 @@ from .world import Scene
 PROMPT = "a yellow triangle moving up"
 WORKFLOW = "LTX_2.3_Distilled_Text_to_Video"
 LENGTH, FPS, SCALE = 57, 16, 6
-COLUMNS, ROWS, SIDE, MARGIN = 6, 2, 192, 22  # of the contact sheet; pixels of a picture, and above for the caption
 
 
 def read_prompt(text: str) -> tuple[Scene, str]:
@@ -77,19 +76,3 @@ def verdict(clip, scene: Scene, sound=None) -> str:
         found += f", with the tone of a {heard}"
         wrong += ["tone"] * (heard != scene.shape)
     return f"{found}, not as asked: {', '.join(wrong)}" if wrong else f"{found}, as asked"
-
-
-def contact_sheet(clip, caption: str):
-    """A PIL image: pictures of a clip [F, H, W, 3] evenly over time, under the caption."""
-    import torch
-    from PIL import Image, ImageDraw
-
-    step = SIDE + 4
-    image = Image.new("RGB", (COLUMNS * step + 4, ROWS * step + MARGIN), (24, 24, 28))
-    ImageDraw.Draw(image).text((6, 4), caption, fill=(230, 230, 230), font_size=13)
-    count = min(COLUMNS * ROWS, len(clip))
-    for i, frame in enumerate(torch.linspace(0, len(clip) - 1, count).round().long().tolist()):
-        picture = Image.fromarray((clip[frame] * 255).round().to(torch.uint8).numpy())
-        row, column = divmod(i, COLUMNS)
-        image.paste(picture.resize((SIDE, SIDE)), (4 + column * step, MARGIN + row * step))
-    return image

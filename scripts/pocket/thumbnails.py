@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .sheets import GROUND, TEXT, paste_frames, picture
+
 if TYPE_CHECKING:
     from PIL import Image
 
 SIZE = (640, 360)  # of a thumbnail; the browser shows 16:9
-GROUND, FRAME, TEXT, FAINT = (24, 24, 28), (90, 90, 100), (230, 230, 230), (150, 150, 160)
+FRAME, FAINT = (90, 90, 100), (150, 150, 160)
 SIDE, GAP, TITLE, COLUMNS, ROWS = 148, 8, 16, 4, 2  # of the pictures in a thumbnail
 ANIMATED, LEAST_SECONDS, MOST_FPS = 192, 2.0, 16  # side of a picture in an animation; its pace
-
-
-def picture(pixels: torch.Tensor, side: int) -> Image.Image:
-    """[H, W, 3] as an image of that side."""
-    from PIL import Image
-
-    image = Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
-    return image.resize((side, side), Image.Resampling.LANCZOS)
 
 
 def thumbnail(clip: torch.Tensor, given: dict[str, torch.Tensor], caption: str) -> Image.Image:
@@ -41,10 +35,7 @@ def thumbnail(clip: torch.Tensor, given: dict[str, torch.Tensor], caption: str) 
             top += step
         left += SIDE + GAP
         draw.line((left - GAP // 2, GAP, left - GAP // 2, GAP + ROWS * (SIDE + GAP)), fill=FRAME)
-    columns = COLUMNS - bool(given)
-    for i, number in enumerate(torch.linspace(0, len(clip) - 1, columns * ROWS).round().long().tolist()):
-        row, column = divmod(i, columns)
-        sheet.paste(picture(clip[number], SIDE), (left + column * (SIDE + GAP), GAP + row * (SIDE + GAP)))
+    paste_frames(sheet, clip, left, GAP, COLUMNS - bool(given), ROWS, SIDE, GAP)
     draw.text((GAP + 4, SIZE[1] - 34), caption, fill=TEXT, font_size=18)
     return sheet
 

@@ -53,7 +53,7 @@ def main() -> int:
         for name in names:
             made = gallery.run(executor, name)
             found = gallery.faults(gallery.ENTRIES[name], made)
-            print(f"{name}: {'; '.join(found) or 'as told'}", flush=True)
+            print(f"{name}: {'; '.join(found) or 'as asked'}", flush=True)
             if found:
                 failed += 1
             else:

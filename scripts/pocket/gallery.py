@@ -22,7 +22,7 @@ from workflows.wan_2_2_recipe import PROFILE
 from . import graphs, world
 from .files import FOLDER, join
 from .footage import Footage, image, video
-from .judge import hollow, judge, pitch, psnr
+from .judge import judge, psnr, read_back
 from .wan_fun import path_error
 
 LTX_CHECKPOINT = "pocket_ltx_with_vae.safetensors"
@@ -322,12 +322,13 @@ def run(executor: Any, name: str) -> Made:
 
 def faults(entry: Entry, made: Made) -> list[str]:
     """What is not to be seen or heard of what an entry says."""
-    seen, clip = entry.seen or {0: entry.text}, made.clip
-    found = [
-        fault
-        for (first, sentence), last in zip(seen.items(), [*list(seen)[1:], len(clip)], strict=True)
-        for fault in disobeyed(clip[first:last], sentence)
-    ]
+    asked, clip, found = entry.seen or {0: entry.text}, made.clip, []
+    sounds: list = [None] * len(asked)
+    if entry.heard:
+        sounds[-1] = made.sound["waveform"][0], made.sound["sample_rate"]  # tells the shape seen last
+    for (first, sentence), last, sound in zip(asked.items(), [*list(asked)[1:], len(clip)], sounds, strict=True):
+        seen, wrong = read_back(clip[first:last], world.parse(sentence), sound)
+        found += [seen] * bool(wrong)
     if entry.begins:
         given = replace(entry.media[entry.begins], height=clip.shape[1], width=clip.shape[2])
         like = psnr(clip[0], given.pictures()[0])
@@ -336,24 +337,7 @@ def faults(entry: Entry, made: Made) -> list[str]:
     if entry.follows and verdict:
         off = path_error(verdict.path, entry.follows.path())
         found += [f"the shape is {off:.1%} of the width off its way"] * (off >= OFF_WAY)
-    if entry.heard:
-        shape, heard = (
-            world.parse(list(seen.values())[-1]).shape,
-            pitch(made.sound["waveform"][0], made.sound["sample_rate"]),
-        )
-        found += [f"the sound is that of {heard}, not of {shape}"] * (heard != shape)
     return found
-
-
-def disobeyed(clip: torch.Tensor, sentence: str) -> list[str]:
-    """What of a sentence a clip does not show."""
-    scene, verdict = world.parse(sentence), judge(clip)
-    if verdict is None:
-        return ["no shape is to be seen"]
-    wrong = [name for name, right in verdict.agrees(scene).items() if not right]
-    if hollow(clip) != scene.outlined:
-        wrong.append("outline")
-    return [f"{name} is not that of {sentence!r}" for name in wrong]
 
 
 def reason(name: str) -> str:

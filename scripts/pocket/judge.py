@@ -114,6 +114,25 @@ def balance(sound: torch.Tensor, parts: int = 8) -> torch.Tensor:
     return power[:, 1] / power.sum(1).clamp(min=1e-9)
 
 
+def read_back(clip: torch.Tensor, scene: Scene, sound: tuple[torch.Tensor, int] | None = None) -> tuple[str, list[str]]:
+    """What a clip [F, H, W, 3] shows, and a sound (pitch's arguments) tells, in a sentence; and what of it is wrong.
+
+    Wrong is what is not as the scene says: attributes of Verdict, "outline", "tone".
+    """
+    seen = judge(clip)
+    if seen is None:
+        return "no shape is to be seen", ["shape"]
+    outlined = hollow(clip)
+    found = world.caption(Scene(seen.colour, seen.shape, seen.direction, seen.background, outlined=outlined))
+    wrong = [attribute for attribute, right in seen.agrees(scene).items() if not right]
+    wrong += ["outline"] * (outlined != scene.outlined)
+    if sound is not None:
+        tone = pitch(*sound)
+        found += f", with the tone of a {tone}" if tone else ", without a tone"
+        wrong += ["tone"] * (tone != scene.shape)
+    return f"{found}, not as asked: {', '.join(wrong)}" if wrong else f"{found}, as asked", wrong
+
+
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB of two images or clips in 0..1."""
     return -10 * math.log10(max((a.float() - b.float()).square().mean().item(), 1e-10))

@@ -60,19 +60,10 @@ def read_sound(path: Path):
 
 
 def verdict(clip, scene: Scene, sound=None) -> str:
-    """What the judge sees in a clip [F, H, W, 3] and hears in its sound, and what of it is not as the prompt says."""
+    """What the judge says of a clip [F, H, W, 3] of any size and of its sound, see judge.read_back."""
     import torch
 
-    from .judge import judge, pitch
+    from .judge import read_back
 
     small = torch.nn.functional.interpolate(clip.movedim(-1, 1), size=(64, 64), mode="area").movedim(1, -1)
-    seen = judge(small)
-    if seen is None:
-        return "no shape is to be seen"
-    found = world.caption(Scene(seen.colour, seen.shape, seen.direction, seen.background))
-    wrong = [attribute for attribute, right in seen.agrees(scene).items() if not right]
-    if sound is not None:
-        heard = pitch(*sound)
-        found += f", with the tone of a {heard}"
-        wrong += ["tone"] * (heard != scene.shape)
-    return f"{found}, not as asked: {', '.join(wrong)}" if wrong else f"{found}, as asked"
+    return read_back(small, scene, sound)[0]

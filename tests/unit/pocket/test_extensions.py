@@ -91,6 +91,15 @@ def test_the_demo_says_what_it_sees():
     assert "not as asked: tone" in show.verdict(clip, scene, (world.tone(world.parse("a red circle"), 9), 16000))
 
 
+def test_what_is_read_back_names_every_fault():
+    scene = world.parse("a outlined green square moving left")
+    shown = world.place(world.parse("a blue circle moving left on a bright background"), 9)
+    seen, wrong = judge.read_back(world.render([shown], 9)[0], scene, (torch.zeros(1, 16000), 16000))
+    assert wrong == ["colour", "shape", "background", "outline", "tone"]
+    assert seen == f"{world.caption(shown)}, without a tone, not as asked: {', '.join(wrong)}"
+    assert judge.read_back(torch.zeros(9, 64, 64, 3), scene) == ("no shape is to be seen", ["shape"])
+
+
 def test_the_demo_reads_picture_and_sound_of_a_file():
     made = ROOT / "docs" / "gallery" / f"{show.WORKFLOW}.mp4"
     scene, caption = show.read_prompt(gallery.ENTRIES[show.WORKFLOW].text)

@@ -97,7 +97,9 @@ def test_a_sound_that_does_not_tell_the_shape_is_found_out():
     for shape, faults in (("circle", 0), ("square", 1)):
         tone = world.tone(dataclasses.replace(world.parse(RED), shape=shape), 9)
         made = gallery.Made(rendered(RED), {"waveform": tone[None], "sample_rate": 16000})
-        assert len(gallery.faults(entry, made)) == faults
+        found = gallery.faults(entry, made)
+        assert len(found) == faults
+        assert all(f"with the tone of a {shape}, not as asked: tone" in fault for fault in found)
 
 
 def test_each_part_of_a_clip_is_held_against_its_own_sentence():

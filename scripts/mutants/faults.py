@@ -1,7 +1,7 @@
 """The faults: one line each that a person could write and no reader would see, and the tests that should see it.
 
-`old` occurs exactly once in the file. Reference results (tests/golden) are not counted on: each fault has a test with an
-oracle of its own.
+`old` occurs exactly once in the file. Reference results (tests/golden) are not counted on: each fault has a test with
+an oracle of its own.
 """
 
 from __future__ import annotations
@@ -464,7 +464,7 @@ FAULTS = (
         "samplers/res2s.py",
         "anchor = half - h * a21 * change",
         "anchor = half + h * a21 * change",
-        ("tests/unit/samplers/test_res2s.py",),
+        ("tests/unit/samplers/test_masked_solvers.py",),
     ),
     Fault(
         "Flow UniPC: corrector weighs the wrong slope",

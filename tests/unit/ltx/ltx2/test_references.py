@@ -103,6 +103,23 @@ def test_subsampled_reference_covers_the_time_of_the_whole():
     assert dense[0, 0, -1, 1] == sparse[0, 0, -1, 1]
 
 
+def test_positions_follow_the_order_of_the_appended_frames():
+    state, given = read_state({"samples": random(1, 128, 3, 1, 2)}), [[[random(1, 5, 8), {}]]]
+    for frame in (16, 8):
+        state, given = conditioning.append_keyframe(state, given, torch.full((1, 128, 1, 1, 2), frame), frame, 1.0)
+    starts = given[0][0][1]["keyframe_idxs"][0, 0, :, 0]
+    assert starts.tolist() == state.video.clean[0, 0, 3:].flatten().tolist() == [16, 16, 8, 8]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_kept_frames_of_a_subsampled_reference_lie_where_its_positions_say(scale):
+    """A latent of a clip holds frame 0, or eight frames of which the first begins its span."""
+    kept = subsampled_frames(16 * scale + 1, scale)
+    spans = reference_positions(3, 1, 1, temporal_scale=scale)[0, 0].tolist()
+    assert [kept[0], kept[1], kept[9]] == [start for start, _ in spans]
+    assert max(kept) < spans[-1][1]
+
+
 def test_kept_frames_of_a_clip_are_whole_latents():
     assert all(len(subsampled_frames(16 * n + 1, 2)) % 8 == 1 for n in range(4))
     assert [whole_length(n) for n in (1, 8, 9, 16, 17)] == [1, 1, 9, 9, 17]

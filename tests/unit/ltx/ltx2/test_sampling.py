@@ -87,6 +87,17 @@ def test_partial_keyframe_is_exact(ltx2, prompts, av_latent, strength):
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
+def test_an_appended_keyframe_starts_from_nothing_but_noise_below_its_content(av_latent, prompts, strength):
+    """Part `strength` of its content and the rest noise at the first level; the empty place gives no share."""
+    latent, _ = with_keyframe(av_latent, prompts[0], strength)
+    sigma, content = 0.9, random(1, 128, 1, 2, 3, seed=9)
+    carried = LatentNoise(5, sigma).generate_noise(latent).unbind()[0][:, :, -1:]
+    plain = LatentNoise(5).generate_noise({"samples": latent["samples"]}).unbind()[0][:, :, -1:]
+    start = strength * content + (1 - strength) * (sigma * carried + (1 - sigma) * content)
+    torch.testing.assert_close(start, strength * content + (1 - strength) * sigma * plain)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
 def test_core_sampler_still_differs_for_partial_strength(ltx2, prompts, av_latent, strength):
     """When this fails, core has become exact and the masked samplers may go."""
     for latent, prompt in (

@@ -11,7 +11,7 @@ from comfy_extras.nodes_lt import LTXVAddGuide
 
 from harness.fingerprint import fingerprint
 from harness.pack import ROOT
-from oner.ltx.ltxv.conditions import append_guide, mix_into_frames
+from oner.ltx.ltxv.conditions import append_guide, guide_positions, mix_into_frames
 from oner.ltx.ltxv.guidance import GuidanceSchedule
 from oner.ltx.ltxv.guider import LTXVGuider
 from oner.ltx.ltxv.sampler import sample_ltxv
@@ -110,6 +110,20 @@ def test_modes_differ_and_residual_is_without_stg(model, conds, latent):
     assert effect.pop("residual") == 0
     assert min(effect.values()) > 1e-3
     assert len(set(effect.values())) == 3
+
+
+def test_skipped_attention_hands_on_what_it_was_given(model, conds, latent):
+    """The perturbed pass is that of a network whose attention is its output projection alone."""
+    attention = model.model.diffusion_model.transformer_blocks[0].attn1
+    skipping = model.clone()
+    path = "diffusion_model.transformer_blocks.0.attn1.forward"
+    skipping.add_object_patch(path, lambda x, **_: attention.to_out(x))
+    off, on = (GuidanceSchedule.constant(1.0, stg, 1.0, (0,)) for stg in (0.0, 1.0))
+    step = torch.tensor([1.0, 0.0])
+    perturbed, plain = (run(m, conds, latent, off, sigmas=step) for m in (skipping, model))
+    guided = run(model, conds, latent, on, "attention skip", sigmas=step)
+    assert (perturbed - plain).abs().max() > 1e-3
+    torch.testing.assert_close(guided, plain + (plain - perturbed), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -252,6 +266,22 @@ def test_a_frame_given_with_strength_one_is_kept_exactly(model, conds, latent):
     content = draw(1, 128, 1, 2, 3, seed=5)
     result = run(model, conds, mix_into_frames(latent, content, 1.0))
     assert torch.equal(result[:, :, :1], content)
+
+
+def test_a_frame_given_in_part_waits_until_the_noise_has_come_down_to_it(model, conds, latent):
+    content, noise = draw(1, 128, 1, 2, 3, seed=5), draw(*latent["samples"].shape, seed=3)
+    given = mix_into_frames(latent, content, 0.7)
+    start = 0.3 * noise[:, :, :1] + 0.7 * content
+    waiting = run(model, conds, given, sigmas=torch.tensor([1.0, 0.9, 0.6]))
+    torch.testing.assert_close(waiting[:, :, :1], start / (1 - 0.6))  # core hands on x / (1 - sigma)
+    moved = run(model, conds, given, sigmas=torch.tensor([1.0, 0.6, 0.2, 0.1]))
+    assert not torch.allclose(moved[:, :, :1], start / (1 - 0.1), atol=1e-2)
+
+
+@pytest.mark.parametrize("frame", [0, 8, 23])
+def test_an_image_as_guide_is_one_frame_long(frame):
+    spans = guide_positions(draw(1, 128, 1, 2, 3), frame)[0, 0]
+    assert spans.tolist() == [[frame, frame + 1]] * 6
 
 
 def test_image_noise_is_redrawn_with_sigma_squared(model, conds, latent):

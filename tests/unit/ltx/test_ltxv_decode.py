@@ -1,0 +1,21 @@
+"""Decode settings of LTX-Video on a VAE that gives back what it is to decode."""
+
+from types import SimpleNamespace
+
+import torch
+
+from oner.ltx.ltxv.decode import with_decode_settings
+
+
+class Echo(torch.nn.Module):
+    def decode(self, x):
+        return x
+
+
+def test_the_latent_is_noised_first_and_its_tones_compressed_after_that():
+    latent = 3 * torch.randn(1, 8, 2, 3, 3, generator=torch.Generator().manual_seed(1))
+    vae = with_decode_settings(SimpleNamespace(first_stage_model=Echo()), 0.05, 0.25, seed=7, tone_map=0.6)
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(7))
+    noised, q = 0.75 * latent + 0.25 * noise, 0.75 * 0.6
+    expected = noised * (1 - 0.8 * q * torch.sigmoid(4 * q * (noised.abs() - 1)))
+    torch.testing.assert_close(vae.first_stage_model.decode(latent), expected)

@@ -156,6 +156,14 @@ def test_recipe_samples_both_experts_with_their_lora(lora_folder):
     assert high.get_attachment(KEY) is None
 
 
+def test_each_expert_samples_the_phases_of_the_recipe(lora_folder):
+    (high, calls_high), (low, calls_low) = (wan_tiny.count_forwards(wan_tiny.load(seed=seed)) for seed in (0, 1))
+    guider, sampler, sigmas, _ = run(LIGHTNING, high, low)
+    shape = (1, 16, 3, 4, 4)
+    guider.sample(wan_tiny.noise(shape), torch.zeros(shape), sampler, sigmas, disable_pbar=True, seed=0)
+    assert (calls_high, calls_low) == ([1, 1], [1, 1])  # sigmas 1, 0.9, 0.75, 0.5 around 0.876
+
+
 def test_missing_files_are_named_with_their_link():
     with pytest.raises(ValueError, match=r"high_noise or Wan2.2-Lightning.*not in models/loras: https://") as refused:
         run(LIGHTNING, wan_tiny.load(), wan_tiny.load(seed=1))

@@ -133,6 +133,12 @@ def test_motion_amplitude_keeps_first_and_kept_frames_and_the_mean():
     torch.testing.assert_close(moved[:, :, 1], expected)
 
 
+def test_motion_stays_in_the_range_of_latents():
+    latents = torch.tensor([0.0, 3.0, -3.0]).view(1, 1, 3, 1, 1) * torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2)
+    moved = motion.amplify(latents, 9.0)
+    assert moved.flatten().tolist() == [0, 0, 6, -6, -6, 6]  # mean 1.5 and -1.5, deviation 1.5 nine times over
+
+
 def test_motion_amplitude_of_1_changes_nothing_and_leaves_control_alone():
     model = wan_tiny.load("2.2 control")
     image = wan_tiny.pixels(1, 32, 32)

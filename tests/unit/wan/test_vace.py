@@ -71,6 +71,12 @@ def test_references_are_whole_on_white():
     assert (boxed[:, :20] == 1).all()
 
 
+def test_wide_references_lie_in_the_middle_of_the_height():
+    dark = vace.letterbox(torch.zeros(1, 10, 40, 3), 64, 32)[0, :, :, 0] < 0.5
+    assert dark.any(1).tolist() == [False] * 8 + [True] * 16 + [False] * 8
+    assert dark[8:24].all()
+
+
 def test_injected_frames_are_kept_at_their_positions():
     images = wan_tiny.pixels(3, HEIGHT, WIDTH)
     *_, guide, mask, info = compose(images=images, positions="1 -2 99")

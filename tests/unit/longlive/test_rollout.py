@@ -243,6 +243,23 @@ def test_guidance_mixes_two_caches(network, prompts):
     assert (other - same).abs().max() > 1e-2
 
 
+def test_guidance_starts_at_the_negative_prompt(network, prompts):
+    """cfg 3 is the negative prompt's flow and three times the way from it to that of the prompt."""
+
+    def first_flow(text, **options):
+        flows = []
+        take = Rollout(
+            network, LL1, [Segment(0, text)], SHAPE, block_noise(3), CPU, on_flow=lambda *args: flows.append(args[2]),
+            **options,
+        )  # fmt: skip
+        take.next_block()
+        return flows[0]
+
+    positive, negative = (first_flow(prompts[i : i + 1]) for i in (0, 1))
+    guided = first_flow(prompts[:1], cfg=3.0, negative=prompts[1:2])
+    torch.testing.assert_close(guided, 3 * positive - 2 * negative, atol=1e-4, rtol=0)
+
+
 def test_noise_is_the_same_for_any_length_and_start(network, prompts):
     parts = segments(prompts, [])
     torch.testing.assert_close(

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 
+import av
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -191,6 +192,17 @@ def test_a_fork_keeps_what_was_before_and_says_it_is_not_exact(record, whole):
     assert 0 < error < 0.2
     size = fragment_ends(whole.folder / "video_0.mp4")[5]
     assert (fork.folder / "video_0.mp4").read_bytes()[:size] == (whole.folder / "video_0.mp4").read_bytes()[:size]
+
+
+def test_the_video_of_a_fork_goes_on_without_a_gap(record, whole):
+    """The first latent frame is one picture, each later one four, at 16 a second."""
+    fork = record("fork")
+    resume(Take(whole.folder, 10), fork)
+    make(fork, 2)
+    with av.open(str(fork.folder / "video_0.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([i / 16 for i in range(4 * 14 - 3)])
+    assert Take(fork.folder).plain()["video"] == [[4 * 14 - 3, 7]]
 
 
 def test_an_unbounded_window_grows_when_a_take_goes_on(record):

@@ -53,6 +53,12 @@ def test_phases_of_known_recipes(steps, shift, thresholds, table):
     assert [phase + 1 for phase in plan.table(flow_sigmas("dpmpp", steps, shift))] == table
 
 
+def test_a_level_on_the_threshold_belongs_to_the_phase_above():
+    """Wan takes its high-noise expert while the timestep is not below the boundary."""
+    plan = PhasePlan((Phase(1.0),) * 3, (0.875, 0.5))
+    assert plan.table(torch.tensor([1.0, 0.875, 0.75, 0.5, 0.25, 0.0])) == [0, 0, 1, 1, 2]
+
+
 def test_one_phase_is_cores_guider():
     model = wan_tiny.load()
     assert torch.equal(run(PhaseGuider(model, PhasePlan((Phase(4.0),)))), core_run(model, 4.0, SIGMAS))

@@ -5,7 +5,7 @@ import math
 import torch
 
 from oner.samplers.euler import solve_ancestral, solve_cfg_pp, solve_gradient_estimation
-from oner.samplers.masked import Denoiser
+from oner.samplers.masked import Denoiser, scale_by_mask
 from oner.samplers.res2s import solve_res2s
 
 CONTENT = 3.0  # exact in float32
@@ -36,6 +36,12 @@ def solve(solver, guider, x, sigmas, **options):
 
 def content(x, _sigma):
     return torch.full_like(x, CONTENT)
+
+
+def test_a_prediction_moves_by_the_mask_and_a_filler_not_at_all():
+    x, x0 = torch.tensor([[[1.0, 1.0, 1.0, 1.0]]]), torch.full((1, 1, 4), 5.0)
+    mask = torch.tensor([[[1.0, 0.25, 0.0, -1.0]]])
+    assert scale_by_mask(lambda *_, **__: x0, x, None, denoise_mask=mask).tolist() == [[[5.0, 2.0, 1.0, 1.0]]]
 
 
 def test_gradient_estimation_moves_each_velocity_away_from_the_one_before():

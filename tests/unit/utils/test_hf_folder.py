@@ -100,3 +100,12 @@ def test_a_folder_without_a_readable_config_is_refused(tmp_path):
 def test_the_header_gives_shapes_and_metadata(tmp_path):
     save_file({"b": B}, tmp_path / "m.safetensors", {"model_version": "2.3"})
     assert hf_folder.read_header(tmp_path / "m.safetensors") == ({"b": [2, 2]}, {"model_version": "2.3"})
+
+
+def test_a_folders_own_tokenizer_comes_before_one_beside_it(tmp_path):
+    names, folder = ["tokenizer.json", "spiece.model"], tmp_path / "text_encoder"
+    places = [tmp_path / "tokenizer" / names[0], folder / "tokenizer" / names[0], folder / names[1], folder / names[0]]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        assert hf_folder.find_tokenizer(folder, names) == place

@@ -59,6 +59,13 @@ def test_outliers_do_not_decide_and_can_be_clipped(latents):
     assert clipped.abs().max() < 4
 
 
+def test_the_band_of_90_percent_leaves_5_out_at_each_end():
+    latent = torch.arange(101.0).view(1, 1, 101, 1, 1)
+    band = torch.arange(5.0, 96.0)
+    expected = (latent.clamp(5, 95) - 50) / band.std()
+    torch.testing.assert_close(normalise(latent, percentile=90.0, clip=True), expected)
+
+
 def test_tone_map_compresses_large_values_and_keeps_the_sign():
     x = torch.tensor([-4.0, -0.1, 0.0, 0.1, 4.0])
     mapped = compress_tones(x, 0.6)

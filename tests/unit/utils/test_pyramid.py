@@ -34,6 +34,16 @@ def test_reduce_is_the_binomial_blur_with_mirrored_borders():
     torch.testing.assert_close(pyramid.reduce(given), torch.from_numpy(expected), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 9), (7, 12)])
+def test_expand_is_the_same_blur_of_the_picture_with_zeros_between(height, width):
+    smaller = pictures(-(-height // 2), -(-width // 2)).double()
+    spread = np.zeros((*smaller.shape[:2], height, width))
+    spread[..., ::2, ::2] = smaller.numpy()
+    for axis in (2, 3):
+        spread = convolve1d(spread, np.array([1, 4, 6, 4, 1]) / 8, axis=axis, mode="mirror")
+    torch.testing.assert_close(pyramid.expand(smaller, height, width), torch.from_numpy(spread), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (9, 12), (7, 5)])
 def test_a_constant_stays_constant_up_to_the_border(height, width):
     given = torch.full((1, 1, height, width), 0.7, dtype=torch.float64)

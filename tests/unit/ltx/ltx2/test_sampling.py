@@ -269,6 +269,12 @@ def test_step_noise_is_standard_and_leaves_fillers_out():
     torch.testing.assert_close(noise[~fillers].sort().values, standardise(drawn).flatten().sort().values)
 
 
+def test_each_sample_of_a_batch_has_standard_noise_of_its_own():
+    noise = standardise(random(3, 6, 4, seed=1).double() * torch.tensor([1.0, 4.0, 9.0]).view(3, 1, 1) + 2)
+    torch.testing.assert_close(noise.mean((1, 2)), torch.zeros(3, dtype=torch.float64))
+    torch.testing.assert_close(noise.std((1, 2)), torch.ones(3, dtype=torch.float64))
+
+
 def test_modalities_do_not_share_step_noise():
     shapes = [(1, 4, 2, 2, 2), (1, 2, 8, 2)]
     source = SeededNoise(0, shapes)

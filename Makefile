@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := $(or $(ONER_VENV),.venv)/bin/python
 
-.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score gallery clean
+.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score gallery mutants clean
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py
@@ -54,6 +54,10 @@ pocket-score: setup-test
 # Thumbnails and animations of the workflows that the pocket checkpoints serve: make gallery [NAMES=...]
 gallery: setup-test
 	@OMP_NUM_THREADS=1 $(PY) scripts/gallery.py $(NAMES)
+
+# Puts each fault of scripts/mutation/faults.py into a copy of the code: its tests must fail. make mutants [NAMES="3 14"]
+mutants: setup-test
+	@$(PY) scripts/mutation $(NAMES)
 
 clean:
 	rm -rf .artifacts .cache

@@ -1,6 +1,6 @@
 """Put each fault of faults.py into a copy of the code and run the tests that should see it: `make mutants`.
 
-    python scripts/mutants [NAME or NUMBER ...]      default: all of them, one after another
+    python scripts/mutation [NAME or NUMBER ...]      default: all of them, one after another
 
 Status 1 if tests pass in spite of a fault (it survives), or its line is no longer there. The tree itself is never
 written to: faults go into a copy of the tracked files, uncommitted changes included.
@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack
-from mutants.faults import FAULTS, Fault
+from harness.base import throw_away
+from mutation.faults import FAULTS, Fault
 
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
 LONGEST = 300  # seconds of one run: a fault may make a loop endless
@@ -44,7 +44,7 @@ def copy_tree(target: Path) -> None:
             (target / name).write_bytes(source.read_bytes())
 
 
-def fails(tree: Path, tests: tuple[str, ...]) -> bool:
+def fails(tree: Path, tests: tuple[str, ...], longest: float = LONGEST) -> bool:
     """Whether tests fail in a tree, or hang. Raises RuntimeError with their output where pytest cannot run them."""
     # No bytecode: a file changed within a second to one of the same size would be taken for the one before.
     environment = {
@@ -55,13 +55,22 @@ def fails(tree: Path, tests: tuple[str, ...]) -> bool:
     }
     try:
         run = subprocess.run(
-            [*PYTEST, *tests], cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST
+            [*PYTEST, *tests], cwd=tree, env=environment, capture_output=True, text=True, timeout=longest
         )
     except subprocess.TimeoutExpired:
         return True
     if run.returncode not in FOUND:
         raise RuntimeError(f"pytest ended with status {run.returncode}:\n{run.stdout}{run.stderr}")
     return FOUND[run.returncode]
+
+
+def find_sound(tree: Path, faults: list[Fault]) -> dict[tuple[str, ...], bool]:
+    """For each set of tests whether it passes without a fault; else its failing would mean nothing."""
+    sets = list(dict.fromkeys(fault.tests for fault in faults))
+    every = tuple(dict.fromkeys(test for tests in sets for test in tests))
+    if not fails(tree, every, len(sets) * LONGEST):
+        return dict.fromkeys(sets, True)  # all in one run, which saves most of the time
+    return {tests: not fails(tree, tests) for tests in sets}
 
 
 def try_fault(tree: Path, fault: Fault) -> str:
@@ -82,15 +91,15 @@ def main(wanted: list[str]) -> int:
     if pack.find_comfy() is None:
         sys.exit("No ComfyUI found: run `make setup-test`, or set COMFYUI_PATH")
     outcomes: dict[str, list[str]] = {"killed": [], "survived": [], "does not apply": [], "tests fail without it": []}
-    sound: dict[tuple[str, ...], bool] = {}  # whether a set of tests passes without a fault
+    chosen = choose(wanted)
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="oner-mutants-") as folder:
+    with throw_away() as folder:
         tree = Path(folder) / "oner"
         copy_tree(tree)
-        for number, fault in choose(wanted):
+        sound = find_sound(tree, [fault for _, fault in chosen])
+        print(f"{len(sound)} sets of tests run without a fault in {time.monotonic() - begin:.0f} s", flush=True)
+        for number, fault in chosen:
             start = time.monotonic()
-            if fault.tests not in sound:
-                sound[fault.tests] = not fails(tree, fault.tests)
             outcome = try_fault(tree, fault) if sound[fault.tests] else "tests fail without it"
             line = f"{number:3}  {fault.name}  ({fault.file})"
             outcomes[outcome].append(line)

@@ -63,11 +63,11 @@ def rotations(angles: Tensor) -> Tensor:
     """Rz @ Ry @ Rx [N, 3, 3] of angles about x, y, z [N, 3] in radians."""
     (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(-1), angles.sin().unbind(-1)
     rows = [
-        cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx,
-        sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx,
-        -sy, cy * sx, cy * cx,
-    ]  # fmt: skip
-    return rearrange(torch.stack(rows), "(row column) n -> n row column", row=3)
+        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
+        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
 def intrinsics_rows(frames: int, intrinsics: tuple[float, ...] = INTRINSICS) -> Tensor:

@@ -37,9 +37,17 @@ def estimate(settings: Settings, sizes: Sizes, storage: str, offload: bool, stre
     """Bytes by name; all but `RAM` are on the device, and their sum is the peak."""
     window = sizes.frames if settings.window == UNBOUNDED else settings.window
     device, ram = cache_bytes(
-        window, layers=sizes.layers, batch=sizes.batch, tokens=sizes.tokens, dim=sizes.dim, heads=sizes.heads,
-        storage=storage, item=sizes.item, offload=offload, moved_sink=settings.sink if settings.relative else 0,
-    )  # fmt: skip
+        window,
+        layers=sizes.layers,
+        batch=sizes.batch,
+        tokens=sizes.tokens,
+        dim=sizes.dim,
+        heads=sizes.heads,
+        storage=storage,
+        item=sizes.item,
+        offload=offload,
+        moved_sink=settings.sink if settings.relative else 0,
+    )
     text = 2 * 2 * sizes.layers * sizes.batch * sizes.text * sizes.dim * sizes.item  # the last two prompts
     return {
         "weights": sizes.weights,

@@ -79,8 +79,8 @@ def check_segment(segment: Segment, settings: Settings) -> None:
         raise ValueError(f'"{segment.mode}" is not known; use {", ".join(MODES)}')
     if segment.start % settings.block:
         raise ValueError(
-            f"a prompt starts at latent frame {segment.start}, within a block of {settings.block}: "
-            "connect the same settings to LongLive Prompt Schedule and to the rollout"
+            f"a prompt starts at latent frame {segment.start}, within a block of {settings.block}: connect the same "
+            "settings to LongLive Prompt Schedule and to the rollout"
         )
     if segment.start and segment.mode == SHOT_CUT and not settings.shot_sink:
         raise ValueError('"shot cut" is for LongLive 2.0; use "keep sink", "new sink" or "hard cut" with this preset')

@@ -160,17 +160,23 @@ class KVCache:
     def state(self) -> dict[str, Tensor]:
         """The stored tensors by name, on the CPU."""
         groups = {
-            "key": self.keys, "value": self.values, "key_scale": self.key_scales,
-            "value_scale": self.value_scales, "sink_key": self.sink_keys,
-        }  # fmt: skip
+            "key": self.keys,
+            "value": self.values,
+            "key_scale": self.key_scales,
+            "value_scale": self.value_scales,
+            "sink_key": self.sink_keys,
+        }
         return {f"cache.{name}.{i}": t.cpu() for name, group in groups.items() for i, t in enumerate(group)}
 
     def load_state(self, tensors: dict[str, Tensor], shift: int) -> None:
         """Fill the storage from `state()`; the table is the caller's."""
         groups = {
-            "key": self.keys, "value": self.values, "key_scale": self.key_scales,
-            "value_scale": self.value_scales, "sink_key": self.sink_keys,
-        }  # fmt: skip
+            "key": self.keys,
+            "value": self.values,
+            "key_scale": self.key_scales,
+            "value_scale": self.value_scales,
+            "sink_key": self.sink_keys,
+        }
         for name, group in groups.items():
             for i, target in enumerate(group):
                 saved = tensors[f"cache.{name}.{i}"]

@@ -119,8 +119,8 @@ def load_reported(
     patcher.cached_patcher_init = (load_patcher, (path, part, model_options))
     network = patcher.model.diffusion_model
     return patcher, (
-        f"{Path(path).name}: {entry}, {len(given & expected)}/{len(expected)} tensors, {len(network.blocks)} blocks "
-        f"of width {network.dim}, {network.in_dim} latent channels"
+        f"{Path(path).name}: {entry}, {len(given & expected)}/{len(expected)} tensors, {len(network.blocks)} blocks of "
+        f"width {network.dim}, {network.in_dim} latent channels"
     )
 
 

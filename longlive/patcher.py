@@ -17,8 +17,15 @@ model_management = need("comfy.model_management", "load_models_gpu", "module_siz
 WrappersMP = need("comfy.patcher_extension", "WrappersMP").WrappersMP
 
 WRAPPED = ("OUTER_SAMPLE", "SAMPLER_SAMPLE", "PREDICT_NOISE", "CALC_COND_BATCH", "APPLY_MODEL", "DIFFUSION_MODEL")
-OPTIONS = ("model_function_wrapper", "sampler_cfg_function", "sampler_post_cfg_function", "sampler_pre_cfg_function",
-           "context_handler", "sampler_calc_cond_batch_function", "denoise_mask_function")  # fmt: skip
+OPTIONS = (
+    "model_function_wrapper",
+    "sampler_cfg_function",
+    "sampler_post_cfg_function",
+    "sampler_pre_cfg_function",
+    "context_handler",
+    "sampler_calc_cond_batch_function",
+    "denoise_mask_function",
+)
 
 
 def check_model(model) -> None:

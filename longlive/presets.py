@@ -44,8 +44,8 @@ class Settings:
         if self.window % self.block:
             below = self.window // self.block * self.block
             raise ValueError(
-                f"window is {self.window} and block {self.block}: the window must be a multiple of the block, "
-                f"use {below or self.block} or {below + self.block}"
+                f"window is {self.window} and block {self.block}: the window must be a multiple of the block, use "
+                f"{below or self.block} or {below + self.block}"
             )
         pinned = min(self.sink, self.block) if self.shot_sink else 0
         if self.sink + pinned + self.block > self.window:

@@ -100,10 +100,17 @@ class Rollout:
         self.rope = RopeTables(network.head_dim, rows, columns, self.device)
         self.capacity = frames if settings.window == UNBOUNDED else settings.window
         layout = {
-            "layers": network.layers, "batch": shape[0], "tokens": rows * columns, "heads": network.heads,
-            "head_dim": network.head_dim, "dtype": network.dtype, "device": self.device,
-            "storage": storage, "offload": offload, "relative": settings.relative,
-        }  # fmt: skip
+            "layers": network.layers,
+            "batch": shape[0],
+            "tokens": rows * columns,
+            "heads": network.heads,
+            "head_dim": network.head_dim,
+            "dtype": network.dtype,
+            "device": self.device,
+            "storage": storage,
+            "offload": offload,
+            "relative": settings.relative,
+        }
         count = 2 if cfg != 1.0 else 1
         self.streams = [
             Stream(KVCache(SlotTable(self.capacity, settings.sink), self.rope, **layout)) for _ in range(count)
@@ -290,10 +297,15 @@ class Rollout:
         for i, stream in enumerate(self.streams):
             tensors |= {f"stream{i}.{name}": t for name, t in stream.cache.state().items()}
         plain = {
-            "next_frame": self.next_frame, "pending": self.pending, "active": self.active, "torn": self.torn,
-            "shot": self.shot, "shot_first": self.shot_first, "shifts": [s.cache.shift for s in self.streams],
+            "next_frame": self.next_frame,
+            "pending": self.pending,
+            "active": self.active,
+            "torn": self.torn,
+            "shot": self.shot,
+            "shot_first": self.shot_first,
+            "shifts": [s.cache.shift for s in self.streams],
             "table": self.committed,
-        }  # fmt: skip
+        }
         return tensors, plain
 
     def load_state(self, tensors: dict[str, Tensor], plain: dict) -> None:

@@ -120,8 +120,8 @@ def place_prompts(
             report.append(f"prompt {i + 1}: {asked} -> frame {frame} ({frame / fps:.2f} s, latent frame {start})")
         if placed and placed[-1].start + (placed[-1].blend - 1) * block >= start:
             raise ValueError(
-                f"prompt {i} blends over {placed[-1].blend} blocks but lasts "
-                f"{(start - placed[-1].start) // block}: lower its blend or let it last longer"
+                f"prompt {i} blends over {placed[-1].blend} blocks but lasts {(start - placed[-1].start) // block}: "
+                "lower its blend or let it last longer"
             )
         mode = prompt.mode or (default if i else KEEP_SINK)
         if mode == SHOT_CUT and prompt.blend > 1:

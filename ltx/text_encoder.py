@@ -192,8 +192,8 @@ def read_projection(file: Path, config: dict) -> tuple[dict[str, list[int]], dic
     expected = found if not version else "V2" if parse_version(version) >= (2, 3) else "V1"
     if found != expected:
         raise ValueError(
-            f"{file} says it is LTX {version}, but its text projection is that of {GENERATIONS[found]}: "
-            f"choose a {GENERATIONS[expected]} file"
+            f"{file} says it is LTX {version}, but its text projection is that of {GENERATIONS[found]}: choose a "
+            f"{GENERATIONS[expected]} file"
         )
     states = config["num_hidden_layers"] + 1
     gives = config["hidden_size"] * states
@@ -201,8 +201,8 @@ def read_projection(file: Path, config: dict) -> tuple[dict[str, list[int]], dic
     for name, shape in own.items():
         if name.endswith("weight") and shape[1] != gives:
             raise ValueError(
-                f"the text projection of {file} reads {shape[1]} features, but this Gemma gives {gives} "
-                f"({states} states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
+                f"the text projection of {file} reads {shape[1]} features, but this Gemma gives {gives} ({states} "
+                f"states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
             )
     return own, {PROJECTION + name: tensor for name, tensor in hf_folder.read_tensors(file, names).items()}
 

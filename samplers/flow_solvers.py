@@ -69,9 +69,14 @@ def _lambda(sigma: float) -> float:
 
 @torch.no_grad()
 def sample_flow_unipc(
-    model: Callable, x: Tensor, sigmas: Tensor, extra_args: dict | None = None, callback: Callable | None = None,
-    disable: bool | None = None, restart_below: float = 0.0,
-) -> Tensor:  # fmt: skip
+    model: Callable,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: dict | None = None,
+    callback: Callable | None = None,
+    disable: bool | None = None,
+    restart_below: float = 0.0,
+) -> Tensor:
     """UniPC of order 2 with corrector; the history starts anew at the first sigma below `restart_below`."""
     levels = sigmas.double().tolist()
     steps = len(levels) - 1
@@ -94,9 +99,14 @@ def sample_flow_unipc(
 
 @torch.no_grad()
 def sample_flow_dpmpp_2m(
-    model: Callable, x: Tensor, sigmas: Tensor, extra_args: dict | None = None, callback: Callable | None = None,
-    disable: bool | None = None, restart_below: float = 0.0,
-) -> Tensor:  # fmt: skip
+    model: Callable,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: dict | None = None,
+    callback: Callable | None = None,
+    disable: bool | None = None,
+    restart_below: float = 0.0,
+) -> Tensor:
     """DPM++ 2M (midpoint); the history starts anew at the first sigma below `restart_below`."""
     levels = sigmas.double().tolist()
     steps = len(levels) - 1

@@ -20,10 +20,16 @@ from ..utils.core import need
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
 
 samplers = need(
-    "comfy.samplers", "CFGGuider.outer_sample", "CFGGuider.inner_sample", "CFGGuider.outer_predict_noise",
-    "process_conds", "preprocess_conds_hooks", "filter_registered_hooks_on_conds", "cast_to_load_options",
+    "comfy.samplers",
+    "CFGGuider.outer_sample",
+    "CFGGuider.inner_sample",
+    "CFGGuider.outer_predict_noise",
+    "process_conds",
+    "preprocess_conds_hooks",
+    "filter_registered_hooks_on_conds",
+    "cast_to_load_options",
     "sampling_function",
-)  # fmt: skip
+)
 helpers = need(
     "comfy.sampler_helpers", "prepare_sampling", "prepare_model_patcher", "prepare_model_patcher_multigpu_clones"
 )
@@ -65,8 +71,8 @@ class PhasePlan:
         table = self.table(sigmas)
         empty = [number for number in range(len(self.phases)) if number not in table] if float(sigmas[-1]) == 0 else []
         return [
-            f"phase {number + 1} gets no step: no noise level of this schedule of {len(table)} steps lies in it; "
-            "move its threshold or add steps"
+            f"phase {number + 1} gets no step: no noise level of this schedule of {len(table)} steps lies in it; move "
+            "its threshold or add steps"
             for number in empty
         ]
 
@@ -77,11 +83,16 @@ def check_plan(plan: PhasePlan) -> None:
         if a < b:
             raise ValueError(f"threshold {number} is {a} and threshold {number + 1} is {b}: they must fall")
     for number, phase in enumerate(plan.phases, 1):
-        used = [name for name, on in (("CFG-Zero*", phase.zero_star), ("APG", phase.projected),
-                                      ("SLG", phase.skip_layers)) if on]  # fmt: skip
+        used = [
+            name
+            for name, on in (("CFG-Zero*", phase.zero_star), ("APG", phase.projected), ("SLG", phase.skip_layers))
+            if on
+        ]
         if phase.cfg == 1.0 and used:
-            raise ValueError(f"{' and '.join(used)} in phase {number} would do nothing: its cfg is 1, so the negative "
-                             "prompt does not run; raise the cfg or leave the phase out")  # fmt: skip
+            raise ValueError(
+                f"{' and '.join(used)} in phase {number} would do nothing: its cfg is 1, so the negative prompt does "
+                "not run; raise the cfg or leave the phase out"
+            )
 
 
 def step_of(sigma: float, sigmas: Tensor) -> int:
@@ -162,15 +173,34 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
         )
         return executor.execute(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
-    def inner_sample(self, noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed,
-                     latent_shapes=None):  # fmt: skip
+    def inner_sample(
+        self,
+        noise,
+        latent_image,
+        device,
+        sampler,
+        sigmas,
+        denoise_mask,
+        callback,
+        disable_pbar,
+        seed,
+        latent_shapes=None,
+    ):
         self.run = _Run(noise, latent_image, sigmas, denoise_mask, seed, latent_shapes)
         first = self.model_patcher, self.model_options  # core cleans up and closes what these hold
         try:
             return super().inner_sample(
-                noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed,
+                noise,
+                latent_image,
+                device,
+                sampler,
+                sigmas,
+                denoise_mask,
+                callback,
+                disable_pbar,
+                seed,
                 latent_shapes=latent_shapes,
-            )  # fmt: skip
+            )
         finally:
             for patcher in self.run.second_patchers:
                 patcher.cleanup()
@@ -238,8 +268,9 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
             options["sampler_pre_cfg_function"] = [*options.get("sampler_pre_cfg_function", []), cfg_zero_star]
         if phase.projected:
             if "sampler_cfg_function" in options:
-                raise ValueError("the model carries its own CFG function (RescaleCFG?), which APG would replace: "
-                                 "use one of the two")  # fmt: skip
+                raise ValueError(
+                    "the model carries its own CFG function (RescaleCFG?), which APG would replace: use one of the two"
+                )
             options["sampler_cfg_function"] = self.projection
         if int(phase.skip_start * steps) <= step < int(phase.skip_end * steps):
             for layer in phase.skip_layers:
@@ -247,6 +278,12 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
                 patch = skip_for_negative(replaced.get(("double_block", layer)))
                 comfy.model_patcher.set_model_options_patch_replace(options, patch, "dit", "double_block", layer)
         return samplers.sampling_function(
-            self.inner_model, x, timestep, self.conds.get("negative"), self.conds.get("positive"), phase.cfg,
-            model_options=options, seed=seed,
-        )  # fmt: skip
+            self.inner_model,
+            x,
+            timestep,
+            self.conds.get("negative"),
+            self.conds.get("positive"),
+            phase.cfg,
+            model_options=options,
+            seed=seed,
+        )

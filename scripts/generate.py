@@ -49,8 +49,10 @@ def cell(text: str | None) -> str:
 
 def derived_files() -> dict[Path, str]:
     nodes = {node["node_id"]: node for node in map(summary, node_list())}
-    contract = {node_id: {"inputs": [strip(e) for e in n["inputs"]], "outputs": [o["type"] for o in n["outputs"]]}
-                for node_id, n in sorted(nodes.items())}  # fmt: skip
+    contract = {
+        node_id: {"inputs": [strip(e) for e in n["inputs"]], "outputs": [o["type"] for o in n["outputs"]]}
+        for node_id, n in sorted(nodes.items())
+    }
     files = {NODE_LIST: json.dumps(contract, indent=1) + "\n"}
     for node_id in nodes:
         page = HELP / f"{node_id}.md"

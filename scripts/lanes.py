@@ -67,8 +67,10 @@ def main() -> int:
         if status:
             failed.append(lane.name)
     print("\n" + "\n".join(lines))
-    print(f"{sum(line.startswith('passed') for line in lines)} passed, {len(failed)} failed, "
-          f"{sum(line.startswith('skipped') for line in lines)} skipped")  # fmt: skip
+    print(
+        f"{sum(line.startswith('passed') for line in lines)} passed, {len(failed)} failed, "
+        f"{sum(line.startswith('skipped') for line in lines)} skipped"
+    )
     return bool(failed)
 
 

@@ -56,16 +56,14 @@ def weight_files(folder: Path) -> dict[str, Path]:
         raise ValueError(f"{folder} holds no .safetensors file: download or convert the weights to safetensors")
     if len(files) > 1:
         raise ValueError(
-            f"{folder} holds {len(files)} weight files ({_names(files)}) and no model.safetensors.index.json: "
-            "download the index, or keep one file"
+            f"{folder} holds {len(files)} weight files ({_names(files)}) and no model.safetensors.index.json: download "
+            "the index, or keep one file"
         )
     return dict.fromkeys(read_header(files[0])[0], files[0])
 
 
 def read_weights(
-    folder: Path,
-    rename: Callable[[str], str | None],
-    read: Callable[[str], dict[str, Tensor]],
+    folder: Path, rename: Callable[[str], str | None], read: Callable[[str], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
     """The folder's tensors under their new names.
 

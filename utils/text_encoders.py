@@ -95,8 +95,8 @@ def check_architecture(folder: Path, config: dict, *accepted: str) -> None:
     wanted = " or ".join(sorted({FAMILIES[kind] for kind in accepted}))
     if found.startswith("gemma4"):
         raise ValueError(
-            f"{folder} is {found}, the encoder of LTX-2.5, which ComfyUI cannot run yet: "
-            f"use an LTX-2 or LTX-2.3 checkpoint with {FAMILIES['gemma3']}"
+            f"{folder} is {found}, the encoder of LTX-2.5, which ComfyUI cannot run yet: use an LTX-2 or LTX-2.3 "
+            f"checkpoint with {FAMILIES['gemma3']}"
         )
     if found not in accepted:
         fits = f"; {found} is {FAMILIES[found]}: change `type`" if found in FAMILIES else ""

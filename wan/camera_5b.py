@@ -60,9 +60,16 @@ def add_tokens(tokens: Tensor, previous: Callable | None) -> Callable:
 
 
 def camera_wrapper(
-    executor: Any, x: Tensor, timestep: Tensor, context: Tensor, clip_fea: Any, time_dim_concat: Any,
-    transformer_options: dict[str, Any], camera_conditions: Tensor | None = None, **kwargs: Any,
-) -> Tensor:  # fmt: skip
+    executor: Any,
+    x: Tensor,
+    timestep: Tensor,
+    context: Tensor,
+    clip_fea: Any,
+    time_dim_concat: Any,
+    transformer_options: dict[str, Any],
+    camera_conditions: Tensor | None = None,
+    **kwargs: Any,
+) -> Tensor:
     """Around each forward: the adapter's view of the camera goes in with the first block. Holds no state."""
     if camera_conditions is not None:
         adapter = executor.class_obj.control_adapter
@@ -89,9 +96,11 @@ def attach_adapter(patcher: Any, adapter: CameraAdapter) -> Any:
 
 
 def load_state_dict(
-    weights: dict[str, Tensor], metadata: dict | None = None, model_options: dict | None = None,
+    weights: dict[str, Tensor],
+    metadata: dict | None = None,
+    model_options: dict | None = None,
     disable_dynamic: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """A MODEL of the 5B camera model's weights; ValueError for any other model."""
     prefix = detection.unet_prefix_from_state_dict(weights)
     weights = utils.state_dict_prefix_replace(dict(weights), {prefix: ""}, filter_keys=True) or dict(weights)

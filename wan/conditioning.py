@@ -51,8 +51,8 @@ def check_size(layout: WanLayout, width: int, height: int, length: int) -> None:
     for name, value in (("width", width), ("height", height)):
         if value % layout.multiple:
             raise ValueError(
-                f"{name} is {value}; {layout.name} needs multiples of {layout.multiple}: "
-                f"use {nearest(value, layout.multiple)}"
+                f"{name} is {value}; {layout.name} needs multiples of {layout.multiple}: use "
+                f"{nearest(value, layout.multiple)}"
             )
     if length % 4 != 1:
         raise ValueError(f"length is {length}; Wan needs 4k+1 frames: use {nearest(length, 4, 1)}")
@@ -63,34 +63,46 @@ def check_inputs(layout: WanLayout, given: FunInputs, length: int) -> list[str]:
     blocks, warnings = layout.blocks, []
     image = given.start_image is not None
     if given.camera is not None and not layout.camera:
-        raise ValueError(f"camera is given, but the model ({layout.name}) has no control adapter: "
-                         "load a Fun Control-Camera model or disconnect camera")  # fmt: skip
+        raise ValueError(
+            f"camera is given, but the model ({layout.name}) has no control adapter: load a Fun Control-Camera model "
+            "or disconnect camera"
+        )
     if given.control_video is not None and "control" not in blocks:
-        raise ValueError(f"control_video is given, but the model ({layout.name}) has no control channels: "
-                         "load a Fun Control model or disconnect control_video")  # fmt: skip
+        raise ValueError(
+            f"control_video is given, but the model ({layout.name}) has no control channels: load a Fun Control model "
+            "or disconnect control_video"
+        )
     if given.ref_image is not None and not layout.ref_conv:
-        raise ValueError(f"ref_image is given, but the model ({layout.name}) has no reference convolution: "
-                         "load a Fun V1.1 or 2.2 Control model that has one, or use start_image")  # fmt: skip
+        raise ValueError(
+            f"ref_image is given, but the model ({layout.name}) has no reference convolution: load a Fun V1.1 or 2.2 "
+            "Control model that has one, or use start_image"
+        )
     if given.clip_vision_output is not None and not layout.clip_tokens:
-        raise ValueError(f"clip_vision_output is given, but the model ({layout.name}) has no image embedding: "
-                         "disconnect clip_vision_output")  # fmt: skip
+        raise ValueError(
+            f"clip_vision_output is given, but the model ({layout.name}) has no image embedding: disconnect "
+            "clip_vision_output"
+        )
     if (given.inpaint_video is None) != (given.inpaint_mask is None):
         raise ValueError("inpaint_video and inpaint_mask belong together: connect both or none")
     for name in ("start_image", "end_image", "inpaint_video"):
         pinned_only = name == "start_image" and layout.pins_first_frame
         if getattr(given, name) is not None and not blocks and not pinned_only:
-            raise ValueError(f"{name} is given, but the model ({layout.name}) has no channels for images: "
-                             "load an inpaint, image-to-video or control model")  # fmt: skip
+            raise ValueError(
+                f"{name} is given, but the model ({layout.name}) has no channels for images: load an inpaint, "
+                "image-to-video or control model"
+            )
     if "start" in blocks:
         if given.inpaint_video is not None:
-            raise ValueError(f"inpaint_video is given, but the model ({layout.name}) has no mask channels: "
-                             "use an inpaint model or a Wan 2.2 Control model")  # fmt: skip
+            raise ValueError(
+                f"inpaint_video is given, but the model ({layout.name}) has no mask channels: use an inpaint model or "
+                "a Wan 2.2 Control model"
+            )
         if image and given.start_image.shape[0] != 1:
             raise ValueError(f"start_image has {given.start_image.shape[0]} frames; {layout.name} takes 1")
         if given.end_image is not None:
             warnings.append(
-                f"end_image: {layout.name} was not trained on end frames and its last frames may wash out; "
-                "Wan 2.2 Control was"
+                f"end_image: {layout.name} was not trained on end frames and its last frames may wash out; Wan 2.2 "
+                "Control was"
             )
     if not blocks and image and given.start_image.shape[0] != 1:
         raise ValueError(f"start_image has {given.start_image.shape[0]} frames; {layout.name} takes 1")
@@ -105,8 +117,8 @@ def check_camera(camera: Tensor, width: int, height: int, length: int) -> None:
     expected = (CAMERA_CHANNELS, latent_frames(length), height, width)
     if tuple(camera.shape[1:]) != expected:
         raise ValueError(
-            f"camera is {tuple(camera.shape[1:])} (channels, latent frames, height, width), not {expected}: "
-            "give the camera embedding the same width, height and length"
+            f"camera is {tuple(camera.shape[1:])} (channels, latent frames, height, width), not {expected}: give the "
+            "camera embedding the same width, height and length"
         )
 
 
@@ -178,10 +190,14 @@ def prepare(
     if "masked" in layout.blocks or layout.pins_first_frame:
         mask = None if given.inpaint_mask is None else fit_masks(given.inpaint_mask, width, height)
         video, mask = lay_out(
-            length, height, width,
-            start=images["start_image"], end=images["end_image"],
-            inpaint=images["inpaint_video"], inpaint_mask=mask,
-        )  # fmt: skip
+            length,
+            height,
+            width,
+            start=images["start_image"],
+            end=images["end_image"],
+            inpaint=images["inpaint_video"],
+            inpaint_mask=mask,
+        )
         parts["masked"] = zeros
         if (mask < 1).any():  # grey alone is not encoded: the models know 'nothing' as zero
             parts["masked"] = encode(vae, video if layout.blocks else images["start_image"][:1])
@@ -197,9 +213,14 @@ def prepare(
         if images["control_video"] is not None:
             frames = images["control_video"].shape[0]
             if frames != length:
-                notes.append(f"control_video has {frames} frames: " + (
-                    f"{frames - length} dropped at the end" if frames > length
-                    else f"the last one is held for {length - frames} more"))  # fmt: skip
+                notes.append(
+                    f"control_video has {frames} frames: "
+                    + (
+                        f"{frames - length} dropped at the end"
+                        if frames > length
+                        else f"the last one is held for {length - frames} more"
+                    )
+                )
             control = encode(vae, fit_length(images["control_video"], length))
             parts["control"] = scale_latents(latent_format, control, control_strength)
 
@@ -227,8 +248,10 @@ def prepare(
         features = given.clip_vision_output
         values["clip_vision_output"] = zero_clip(layout.clip_tokens) if features is None else features
         if given.clip_vision_output is None and any(images[k] is not None for k in ("start_image", "ref_image")):
-            notes.append("no clip_vision_output: the model gets zero image features; encode the reference or start "
-                         "image with CLIP vision for full image adherence")  # fmt: skip
+            notes.append(
+                "no clip_vision_output: the model gets zero image features; encode the reference or start image with "
+                "CLIP vision for full image adherence"
+            )
 
     samples = zeros
     noise_mask = None

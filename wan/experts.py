@@ -14,8 +14,8 @@ def trained_boundary(model: Any) -> float:
     diffusion = model.model.diffusion_model
     if not hasattr(diffusion, "patch_embedding"):
         raise ValueError(
-            f"the model is a {type(model.model).__name__}, which has no trained boundary: "
-            "set the threshold, or use 1 phase"
+            f"the model is a {type(model.model).__name__}, which has no trained boundary: set the threshold, or use 1 "
+            "phase"
         )
     extra = diffusion.patch_embedding.weight.shape[1] - model.model.latent_format.latent_channels
     return BOUNDARIES["image to video, Fun" if extra else "text to video, VACE"]

@@ -72,8 +72,8 @@ def read_layout(model: Any) -> WanLayout:
         raise ValueError("the model is a VACE model: use the Wan VACE Composer node")
     if type(base) not in (model_base.WAN21, model_base.WAN21_Camera, model_base.WAN22):
         raise ValueError(
-            f"the model is a {type(base).__name__}; this node prepares Wan Fun, image-to-video and 5B models: "
-            "use ComfyUI's own conditioning node for this one"
+            f"the model is a {type(base).__name__}; this node prepares Wan Fun, image-to-video and 5B models: use "
+            "ComfyUI's own conditioning node for this one"
         )
     diffusion = model.get_model_object("diffusion_model")
     channels = base.latent_format.latent_channels

@@ -19,16 +19,26 @@ AUDIO_MODELS = ("WAN22_S2V", "WAN21_HuMo", "WAN22_WanDancer")
 REFERENCE_READERS = ("WAN22_S2V", "WAN21_HuMo", "WAN21_SCAIL", "WAN21_SCAIL2")
 # conditioning of other model families: key -> (what it is, remedy); no Wan or LTX model reads these
 FOREIGN = {
-    "control": ("a ControlNet", "Wan models take a control video through Wan Fun Conditioning or the VACE Composer, "
-                "LTX models a reference video"),
+    "control": (
+        "a ControlNet",
+        "Wan models take a control video through Wan Fun Conditioning or the VACE Composer, LTX models a reference "
+        "video",
+    ),
     "guidance": ("a distilled guidance value (FluxGuidance)", "remove that node and set the cfg"),
     "gligen": ("GLIGEN boxes", "remove that node"),
-}  # fmt: skip
+}
 # patches core's nodes for image models set, of which Wan calls none
 UNET_PATCHES = (
-    "attn1_output_patch", "attn2_output_patch", "input_block_patch", "input_block_patch_after_skip",
-    "output_block_patch", "middle_patch", "middle_block_after_patch", "emb_patch", "forward_timestep_embed_patch",
-)  # fmt: skip
+    "attn1_output_patch",
+    "attn2_output_patch",
+    "input_block_patch",
+    "input_block_patch_after_skip",
+    "output_block_patch",
+    "middle_patch",
+    "middle_block_after_patch",
+    "emb_patch",
+    "forward_timestep_embed_patch",
+)
 WAN_PATCHES = ("attn1_patch", "attn2_patch")  # Wan calls these, LTX does not
 FAMILIES = ("WAN", "LTX")
 
@@ -43,8 +53,11 @@ def lint_model(model: Any) -> list[str]:
     candidates = UNET_PATCHES + (WAN_PATCHES if name.startswith("LTX") else ())
     dead = [patch for patch in candidates if options.get("patches", {}).get(patch)]
     if dead:
-        doubled = " and disables the shortcut at cfg 1, so each step costs twice" if (
-            model.model_options.get("disable_cfg1_optimization")) else ""  # fmt: skip
+        doubled = (
+            " and disables the shortcut at cfg 1, so each step costs twice"
+            if (model.model_options.get("disable_cfg1_optimization"))
+            else ""
+        )
         warnings.append(
             f"the model carries {', '.join(dead)} (NAGuidance and other nodes for image models), which {name} never "
             f"calls{doubled}: remove that node; KJNodes has a NAG for Wan and LTX"
@@ -75,8 +88,10 @@ def lint_conditioning(model: Any, conditioning: list, which: str) -> list[str]:
         if key in keys and not read:
             warnings.append(f"{which} holds {what}, which this model ({name}) does not read: {remedy}")
     if "reference_latents" in keys and getattr(diffusion, "ref_conv", None) is None and name not in REFERENCE_READERS:
-        warnings.append(f"{which} holds a reference latent, but the model has no reference convolution: it is ignored; "
-                        "load a Fun V1.1 or 2.2 Control model that has one")  # fmt: skip
+        warnings.append(
+            f"{which} holds a reference latent, but the model has no reference convolution: it is ignored; load a Fun "
+            "V1.1 or 2.2 Control model that has one"
+        )
     return warnings + lint_channels(model, conditioning, which)
 
 
@@ -86,8 +101,10 @@ def lint_channels(model: Any, conditioning: list, which: str) -> list[str]:
     extra = model.model.diffusion_model.patch_embedding.weight.shape[1] - latent
     found = {options["concat_latent_image"].shape[1] for _, options in conditioning if "concat_latent_image" in options}
     if found and extra == 0:
-        return [f"{which} holds an image or control video, but the model takes text only: it is ignored; "
-                "load an image-to-video, inpaint or control model"]  # fmt: skip
+        return [
+            f"{which} holds an image or control video, but the model takes text only: it is ignored; load an "
+            "image-to-video, inpaint or control model"
+        ]
     wanted = extra // latent * latent
     return [
         f"{which} holds {channels // latent} image or control videos ({channels} channels), but the model reads "
@@ -99,8 +116,10 @@ def lint_channels(model: Any, conditioning: list, which: str) -> list[str]:
 def lint_cfg(cfgs: tuple[float, ...], negative: list) -> list[str]:
     """A warning where a negative prompt was written but never runs."""
     if all(cfg == 1.0 for cfg in cfgs) and any(bool((tensor != 0).any()) for tensor, _ in negative):
-        return ["cfg is 1 in every phase: the negative prompt does not run; that is right for distilled models, "
-                "else raise the cfg"]  # fmt: skip
+        return [
+            "cfg is 1 in every phase: the negative prompt does not run; that is right for distilled models, else raise "
+            "the cfg"
+        ]
     return []
 
 

@@ -14,8 +14,16 @@ import comfy.lora
 import torch
 from torch import Tensor
 
-PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "lora_transformer_",
-            "lora_unet__", "lora_unet_", "model.")  # fmt: skip
+PREFIXES = (
+    "base_model.model.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "transformer.",
+    "lora_transformer_",
+    "lora_unet__",
+    "lora_unet_",
+    "model.",
+)
 # what a key ends with -> how ComfyUI calls it
 SUFFIXES = {
     ".lora_up.weight": ".lora_up.weight",
@@ -26,24 +34,49 @@ SUFFIXES = {
     ".lora_A.default.weight": ".lora_down.weight",
     ".lora.up.weight": ".lora_up.weight",
     ".lora.down.weight": ".lora_down.weight",
-    **{f".{name}": f".{name}" for name in (
-        "alpha", "dora_scale", "diff", "diff_b", "set_weight", "w_norm", "b_norm",
-        "hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2",
-        "lokr_w1", "lokr_w2", "lokr_w1_a", "lokr_w1_b", "lokr_w2_a", "lokr_w2_b", "lokr_t2",
-    )},
-}  # fmt: skip
+    **{
+        f".{name}": f".{name}"
+        for name in (
+            "alpha",
+            "dora_scale",
+            "diff",
+            "diff_b",
+            "set_weight",
+            "w_norm",
+            "b_norm",
+            "hada_w1_a",
+            "hada_w1_b",
+            "hada_w2_a",
+            "hada_w2_b",
+            "hada_t1",
+            "hada_t2",
+            "lokr_w1",
+            "lokr_w2",
+            "lokr_w1_a",
+            "lokr_w1_b",
+            "lokr_w2_a",
+            "lokr_w2_b",
+            "lokr_t2",
+        )
+    },
+}
 # diffusers' names of the same layers
 DIFFUSERS = (
-    ("attn1.to_out.0", "self_attn.o"), ("attn2.to_out.0", "cross_attn.o"),
-    ("attn1.to_", "self_attn."), ("attn2.to_", "cross_attn."),
-    ("attn2.add_k_proj", "cross_attn.k_img"), ("attn2.add_v_proj", "cross_attn.v_img"),
-    ("ffn.net.0.proj", "ffn.0"), ("ffn.net.2", "ffn.2"),
+    ("attn1.to_out.0", "self_attn.o"),
+    ("attn2.to_out.0", "cross_attn.o"),
+    ("attn1.to_", "self_attn."),
+    ("attn2.to_", "cross_attn."),
+    ("attn2.add_k_proj", "cross_attn.k_img"),
+    ("attn2.add_v_proj", "cross_attn.v_img"),
+    ("ffn.net.0.proj", "ffn.0"),
+    ("ffn.net.2", "ffn.2"),
     ("condition_embedder.text_embedder.linear_1", "text_embedding.0"),
     ("condition_embedder.text_embedder.linear_2", "text_embedding.2"),
     ("condition_embedder.time_embedder.linear_1", "time_embedding.0"),
     ("condition_embedder.time_embedder.linear_2", "time_embedding.2"),
-    ("condition_embedder.time_proj", "time_projection.1"), ("proj_out", "head.head"),
-)  # fmt: skip
+    ("condition_embedder.time_proj", "time_projection.1"),
+    ("proj_out", "head.head"),
+)
 
 
 @dataclass
@@ -160,8 +193,8 @@ def read_patches(
     report.layers = sorted({key.removeprefix("diffusion_model.").rsplit(".", 1)[0] for key in patches})
     if not patches:
         raise ValueError(
-            f"none of the {len(lora)} keys of the LoRA fits this model (for example {next(iter(lora), 'none')!r}): "
-            "it was made for another model"
+            f"none of the {len(lora)} keys of the LoRA fits this model (for example {next(iter(lora), 'none')!r}): it "
+            "was made for another model"
         )
     return patches, report
 

@@ -14,14 +14,24 @@ from typing import Any
 from ..samplers.lora_multipliers import expand_multipliers, fill_phases, parse_token, tokens_of
 from ..samplers.phase_guider import Phase, PhasePlan, check_plan
 
-RENAMED = ("Links and names are as of November 2026. Where a link is dead look for a file of like name in the same "
-           "repository, and give it the name above in models/loras.")  # fmt: skip
+RENAMED = (
+    "Links and names are as of November 2026. Where a link is dead look for a file of like name in the same "
+    "repository, and give it the name above in models/loras."
+)
 SHIPPED = Path(__file__).with_name("recipes.json")
 SOLVERS = ("euler", "flow UniPC", "flow DPM++ 2M", "lcm")
 SCHEDULES = {"euler": "dpmpp", "flow UniPC": "unipc", "flow DPM++ 2M": "dpmpp", "lcm": "dpmpp"}
 # WanGP's solver -> ours; "default" and nothing are UniPC there
-WANGP_SOLVERS = {"": "flow UniPC", "default": "flow UniPC", "unipc": "flow UniPC", "euler": "euler",
-                 "dpm++": "flow DPM++ 2M", "dpm++_sde": None, "lcm": "lcm", "lcm + ltx": "lcm"}  # fmt: skip
+WANGP_SOLVERS = {
+    "": "flow UniPC",
+    "default": "flow UniPC",
+    "unipc": "flow UniPC",
+    "euler": "euler",
+    "dpm++": "flow DPM++ 2M",
+    "dpm++_sde": None,
+    "lcm": "lcm",
+    "lcm + ltx": "lcm",
+}
 
 
 @dataclass(frozen=True)
@@ -67,15 +77,18 @@ def check_recipe(recipe: Recipe) -> Recipe:
     if not 1 <= phases <= 3:
         raise ValueError(f"recipe {recipe.name!r} has {phases} phases: 1 to 3 are possible")
     if len(recipe.thresholds) != phases - 1:
-        raise ValueError(f"recipe {recipe.name!r} has {phases} cfg values and {len(recipe.thresholds)} thresholds: "
-                         "give one threshold fewer")  # fmt: skip
+        raise ValueError(
+            f"recipe {recipe.name!r} has {phases} cfg values and {len(recipe.thresholds)} thresholds: give one "
+            "threshold fewer"
+        )
     if recipe.solver not in SOLVERS:
         raise ValueError(f"recipe {recipe.name!r} wants solver {recipe.solver!r}: use one of {', '.join(SOLVERS)}")
     if recipe.steps < 1:
         raise ValueError(f"recipe {recipe.name!r} has {recipe.steps} steps")
     if recipe.sigmas and len(recipe.sigmas) != recipe.steps + 1:
-        raise ValueError(f"recipe {recipe.name!r} has {recipe.steps} steps and {len(recipe.sigmas)} sigmas: "
-                         f"give {recipe.steps + 1}")  # fmt: skip
+        raise ValueError(
+            f"recipe {recipe.name!r} has {recipe.steps} steps and {len(recipe.sigmas)} sigmas: give {recipe.steps + 1}"
+        )
     check_plan(recipe.plan)
     expand_multipliers(recipe.multipliers, len(recipe.loras), recipe.steps, phases, [0] * (phases - 1))
     return recipe

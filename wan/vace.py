@@ -158,8 +158,10 @@ def compose(
     if injected is not None:
         places = parse_positions(positions, length)
         if len(places) != injected.shape[0]:
-            raise ValueError(f"there are {injected.shape[0]} injected images and {len(places)} positions "
-                             f"({positions!r}): give one position an image")  # fmt: skip
+            raise ValueError(
+                f"there are {injected.shape[0]} injected images and {len(places)} positions ({positions!r}): give one "
+                "position an image"
+            )
         outside = [
             word for word, place in zip(positions.replace(",", " ").split(), places, strict=True) if place is None
         ]

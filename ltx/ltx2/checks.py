@@ -11,8 +11,8 @@ def need_audio_video_model(model) -> None:
     network = model.model.diffusion_model
     if not hasattr(network, "audio_patchify_proj"):
         raise ValueError(
-            f"model is {type(model.model).__name__}; this node needs an LTX-2 or LTX-2.3 model. For "
-            "LTX-Video 0.9.x use its own guider"
+            f"model is {type(model.model).__name__}; this node needs an LTX-2 or LTX-2.3 model. For LTX-Video 0.9.x "
+            "use its own guider"
         )
 
 
@@ -37,8 +37,8 @@ def need_window(state: State, start_seconds: float, end_seconds: float, fps: flo
         raise ValueError(f"the window ends at {end_seconds:g} s, its start is {start_seconds:g} s: set a later end")
     if start_seconds >= seconds or end_seconds > seconds + 1 / AUDIO_LATENTS_PER_SECOND:
         raise ValueError(
-            f"the window is {start_seconds:g} to {end_seconds:g} s; the clip is {seconds:.3f} s long at {fps:g} "
-            "fps: set a window within it"
+            f"the window is {start_seconds:g} to {end_seconds:g} s; the clip is {seconds:.3f} s long at {fps:g} fps: "
+            "set a window within it"
         )
 
 
@@ -56,8 +56,8 @@ def need_no_guides(state: State, what: str) -> None:
     """Raise ValueError if keyframes or references were appended already."""
     if state.guide_frames:
         raise ValueError(
-            f"{what} comes before keyframes and references; this latent has {state.guide_frames} appended frames: "
-            "move the node in front of them"
+            f"{what} comes before keyframes and references; this latent has {state.guide_frames} appended frames: move "
+            "the node in front of them"
         )
 
 

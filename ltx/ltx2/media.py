@@ -49,8 +49,10 @@ def encode_sound(vae, audio: dict, length: int, fps: float) -> Tensor:
         seconds = audio["waveform"].shape[-1] / audio["sample_rate"]
         log.info(
             "Oner: the audio is %.2f s long, the clip %.2f s: the last %.2f s are silence",
-            seconds, length / fps, length / fps - seconds,
-        )  # fmt: skip
+            seconds,
+            length / fps,
+            length / fps - seconds,
+        )
         # Silence is not a latent of zeros.
         samples = round((length / fps + 1) * audio["sample_rate"])
         silence = encode_waveform(vae, torch.zeros(1, audio["waveform"].shape[1], samples), audio["sample_rate"])

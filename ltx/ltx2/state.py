@@ -66,8 +66,8 @@ def read_state(latent: dict) -> State:
     if INIT in latent:
         if latent.get(INIT_OF) is not samples:
             raise ValueError(
-                "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or "
-                "LTX Stage Hand-Over before conditioning it again"
+                "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or LTX "
+                "Stage Hand-Over before conditioning it again"
             )
         init = parts_of(latent[INIT])
     given = latent.get("noise_mask")

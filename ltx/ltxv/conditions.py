@@ -58,11 +58,7 @@ def append_to_all(
     samples, mask = latent["samples"], frame_mask(latent)
     guide = content.to(samples).expand(samples.shape[0], -1, -1, -1, -1)
     level = torch.full_like(mask[:, :, :1], 1 - strength).expand(-1, -1, guide.shape[2], -1, -1)
-    extended = {
-        **latent,
-        "samples": torch.cat([samples, guide], dim=2),
-        "noise_mask": torch.cat([mask, level], dim=2),
-    }
+    extended = {**latent, "samples": torch.cat([samples, guide], dim=2), "noise_mask": torch.cat([mask, level], dim=2)}
     positions = guide_positions(content, frame)
     entry = {
         "pre_filter_count": positions.shape[2],

@@ -34,8 +34,8 @@ def require_blocks(model: Any, schedule: GuidanceSchedule) -> None:
     missing = sorted(block for block in schedule.perturbed_blocks() if not 0 <= block < count)
     if missing:
         raise ValueError(
-            f"STG asks for block {missing[-1]} and the model has blocks 0..{count - 1}: "
-            "choose the preset of this model size (13B has 48 blocks, 2B has 28)"
+            f"STG asks for block {missing[-1]} and the model has blocks 0..{count - 1}: choose the preset of this "
+            "model size (13B has 48 blocks, 2B has 28)"
         )
 
 

@@ -13,15 +13,20 @@ PER_FRAME = io.Boolean.Input(
     "per_frame", default=False, advanced=True, tooltip="measure each frame by itself instead of the whole clip"
 )
 FACTORS = io.String.Input(
-    "factors", default="0.9, 0.75, 0.0",
+    "factors",
+    default="0.9, 0.75, 0.0",
     tooltip="how much is applied at each step (0 = nothing, 1 = all); the last one holds for the steps after it",
-)  # fmt: skip
+)
 MEAN = io.Float.Input("mean", default=0.0, min=-10.0, max=10.0, step=0.01, tooltip="mean of every channel afterwards")
 STD = io.Float.Input("std", default=1.0, min=0.0, max=10.0, step=0.01, tooltip="standard deviation afterwards")
 PERCENTILE = io.Float.Input(
-    "percentile", default=95.0, min=50.0, max=100.0, step=0.1,
+    "percentile",
+    default=95.0,
+    min=50.0,
+    max=100.0,
+    step=0.1,
     tooltip="measure only the central part of the values (percent), so that outliers do not count",
-)  # fmt: skip
+)
 CLIP = io.Boolean.Input(
     "clip_outliers", default=False, tooltip="also clamp the values outside of that part to its edge"
 )
@@ -41,8 +46,8 @@ def require_frames(video, reference, per_frame: bool) -> None:
     """With statistics of each frame, frames are paired."""
     if per_frame and reference.shape[2] not in (1, video.shape[2]):
         raise ValueError(
-            f"reference has {reference.shape[2]} latent frames and the latent {video.shape[2]}: "
-            "with per_frame they must be equal, or 1"
+            f"reference has {reference.shape[2]} latent frames and the latent {video.shape[2]}: with per_frame they "
+            "must be equal, or 1"
         )
 
 
@@ -60,13 +65,17 @@ class LatentAdaIN(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="latent to change; of an audio-video latent only the video"),
                 io.Latent.Input("reference", tooltip="latent whose statistics are taken, of any size"),
                 io.Float.Input(
-                    "factor", default=1.0, min=-10.0, max=10.0, step=0.01,
+                    "factor",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.01,
                     tooltip="0 = unchanged, 1 = full; the reference multi-scale uses 1",
                 ),
                 PER_FRAME,
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="changed latent")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, latent, reference, factor, per_frame=False):
@@ -169,14 +178,7 @@ class PerStepNormalise(io.ComfyNode):
             description="While sampling, bring the predicted video to a mean and contrast, a factor for each step. "
             "Works with any sampler and gives the same result on every run.",
             search_aliases=["LTXVPerStepStatNormPatcher", "statistical normalization", "overbaked", "normalize steps"],
-            inputs=[
-                io.Model.Input("model", tooltip="any video model"),
-                FACTORS,
-                MEAN,
-                STD,
-                PERCENTILE,
-                CLIP,
-            ],
+            inputs=[io.Model.Input("model", tooltip="any video model"), FACTORS, MEAN, STD, PERCENTILE, CLIP],
             outputs=[MODEL_OUT],
         )
 

@@ -60,25 +60,34 @@ class TextEncoderLoader(io.ComfyNode):
             search_aliases=["load clip", "gemma", "umt5", "t5xxl", "hugging face", "sharded", "LTXAVTextEncoderLoader"],
             inputs=[
                 io.Combo.Input(
-                    "folder", options=folders,
+                    "folder",
+                    options=folders,
                     tooltip="folder below models/text_encoders with a config.json, weights and a tokenizer",
                 ),
                 io.Combo.Input(
-                    "type", options=["ltx-2", "ltx-video", "wan"],
+                    "type",
+                    options=["ltx-2", "ltx-video", "wan"],
                     tooltip="model to encode for: ltx-2 (Gemma 3; LTX-2 and 2.3), ltx-video (T5), wan (UMT5)",
                 ),
                 io.Combo.Input(
-                    "projection", options=[NONE, *projection_files(folders)], default=NONE, optional=True,
+                    "projection",
+                    options=[NONE, *projection_files(folders)],
+                    default=NONE,
+                    optional=True,
                     tooltip="ltx-2 only: the LTX-2 checkpoint you sample with, or a file with its "
                     "text_embedding_projection; none for the other types",
                 ),
                 io.Combo.Input(
-                    "device", options=["default", "cpu"], default="default", optional=True, advanced=True,
+                    "device",
+                    options=["default", "cpu"],
+                    default="default",
+                    optional=True,
+                    advanced=True,
                     tooltip="default: ComfyUI decides; cpu: encode on the processor, slow but without GPU memory",
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="for CLIP Text Encode; takes CLIP LoRAs")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, folder, type, projection=NONE, device="default"):

@@ -104,10 +104,23 @@ class STGGuiderAdvanced(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, positive, negative, skip_steps_sigma_threshold, cfg_star_rescale, sigmas, cfg_values,
-        stg_scale_values, stg_rescale_values, stg_layers_indices, preset=None, apply_apg=False, apg_cfg_scale=1.0,
-        eta=1.0, norm_threshold=0.0,
-    ):  # fmt: skip
+        cls,
+        model,
+        positive,
+        negative,
+        skip_steps_sigma_threshold,
+        cfg_star_rescale,
+        sigmas,
+        cfg_values,
+        stg_scale_values,
+        stg_rescale_values,
+        stg_layers_indices,
+        preset=None,
+        apply_apg=False,
+        apg_cfg_scale=1.0,
+        eta=1.0,
+        norm_threshold=0.0,
+    ):
         if apply_apg:
             raise ValueError(
                 f"apply_apg is on (cfg {apg_cfg_scale:g}, eta {eta:g}, threshold {norm_threshold:g}); it never ran in "
@@ -173,9 +186,7 @@ class GuiderParameters(io.ComfyNode):
         return schema("GuiderParameters", "LTX Guidance", inputs, [ParametersType.Output()])
 
     @classmethod
-    def execute(
-        cls, modality, cfg, stg, perturb_attn, rescale, modality_scale, skip_step, cross_attn, parameters=None
-    ):  # fmt: skip
+    def execute(cls, modality, cfg, stg, perturb_attn, rescale, modality_scale, skip_step, cross_attn, parameters=None):
         if not cross_attn:
             raise ValueError("cross_attn is off; sampling without cross-attention is not available: turn it on")
         values = {"cfg": cfg, "stg": stg if perturb_attn else 0.0, "rescale": rescale}

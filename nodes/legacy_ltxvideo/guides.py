@@ -76,7 +76,7 @@ class AddGuideAdvanced(io.ComfyNode):
     @classmethod
     def execute(
         cls, positive, negative, vae, latent, image, frame_idx, strength, crf, blur_radius, interpolation, crop
-    ):  # fmt: skip
+    ):
         image = prepare(image, *pixel_size(latent), crf, blur_radius, interpolation, crop)
         return LTXVAddGuide.execute(positive, negative, vae, latent, image, frame_idx, strength)
 
@@ -102,9 +102,21 @@ class ImgToVideoAdvanced(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, positive, negative, vae, image, width, height, length, batch_size, crf, blur_radius, interpolation, crop,
+        cls,
+        positive,
+        negative,
+        vae,
+        image,
+        width,
+        height,
+        length,
+        batch_size,
+        crf,
+        blur_radius,
+        interpolation,
+        crop,
         strength,
-    ):  # fmt: skip
+    ):
         image = prepare(image, width, height, crf, blur_radius, interpolation, crop)
         return LTXVImgToVideo.execute(positive, negative, image, vae, width, height, length, batch_size, strength)
 
@@ -157,9 +169,22 @@ class AddVideoICLoRAGuide(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, positive, negative, vae, latent, image, frame_idx, strength, latent_downscale_factor, crop,
-        use_tiled_encode, tile_size, tile_overlap, attention_strength=1.0, attention_mask=None,
-    ):  # fmt: skip
+        cls,
+        positive,
+        negative,
+        vae,
+        latent,
+        image,
+        frame_idx,
+        strength,
+        latent_downscale_factor,
+        crop,
+        use_tiled_encode,
+        tile_size,
+        tile_overlap,
+        attention_strength=1.0,
+        attention_mask=None,
+    ):
         if frame_idx:
             raise ValueError(
                 f"frame_idx is {frame_idx}; references start with the clip here: set it to 0, or use ComfyUI's "

@@ -226,9 +226,16 @@ class SpatioTemporalTiledVAEDecode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, vae, latents, spatial_tiles, spatial_overlap, temporal_tile_length, temporal_overlap, last_frame_fix,
+        cls,
+        vae,
+        latents,
+        spatial_tiles,
+        spatial_overlap,
+        temporal_tile_length,
+        temporal_overlap,
+        last_frame_fix,
         **place,  # noqa: ARG003
-    ):  # fmt: skip
+    ):
         if temporal_overlap >= temporal_tile_length:
             raise ValueError(
                 f"temporal_overlap is {temporal_overlap} and temporal_tile_length {temporal_tile_length}: make the "

@@ -114,10 +114,23 @@ class BaseSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model,  # noqa: ARG003 - the guider has it
-        vae, width, height, num_frames, guider, sampler, sigmas, noise, optional_cond_images=None,
-        optional_cond_indices="", strength=0.9, crop="disabled", crf=35, blur=0,
-    ):  # fmt: skip
+        cls,
+        model,  # noqa: ARG003 - the guider has it
+        vae,
+        width,
+        height,
+        num_frames,
+        guider,
+        sampler,
+        sigmas,
+        noise,
+        optional_cond_images=None,
+        optional_cond_indices="",
+        strength=0.9,
+        crop="disabled",
+        crf=35,
+        blur=0,
+    ):
         check_size(width, height, num_frames)
         empty = torch.zeros(1, VIDEO_CHANNELS, latent_frames(num_frames), height // SPATIAL, width // SPATIAL)
         frames = read_frames(optional_cond_indices, optional_cond_images, num_frames)
@@ -147,10 +160,22 @@ class ExtendSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model,  # noqa: ARG003 - the guider has it
-        vae, latents, num_new_frames, frame_overlap, guider, sampler, sigmas, noise, strength,
-        optional_guiding_latents=None, optional_cond_images=None, optional_cond_indices="", cond_image_strength=1.0,
-    ):  # fmt: skip
+        cls,
+        model,  # noqa: ARG003 - the guider has it
+        vae,
+        latents,
+        num_new_frames,
+        frame_overlap,
+        guider,
+        sampler,
+        sigmas,
+        noise,
+        strength,
+        optional_guiding_latents=None,
+        optional_cond_images=None,
+        optional_cond_indices="",
+        cond_image_strength=1.0,
+    ):
         old, overlap = video_of(latents), frame_overlap // TEMPORAL
         guiding = None if optional_guiding_latents is None else video_of(optional_guiding_latents, "guiding latents")
         if num_new_frames < 0 and guiding is None:
@@ -188,9 +213,17 @@ class InContextSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, vae, guider, sampler, sigmas, noise, guiding_latents, optional_cond_images=None, num_frames=-1,
+        cls,
+        vae,
+        guider,
+        sampler,
+        sigmas,
+        noise,
+        guiding_latents,
+        optional_cond_images=None,
+        num_frames=-1,
         optional_cond_indices="0",
-    ):  # fmt: skip
+    ):
         guiding = video_of(guiding_latents, "guiding_latents")
         count = guiding.shape[2] if num_frames < 1 else latent_frames(num_frames)
         length = (count - 1) * TEMPORAL + 1
@@ -228,11 +261,24 @@ class TiledSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model,  # noqa: ARG003 - the guider has it
-        vae, noise, sampler, sigmas, guider, latents, horizontal_tiles, vertical_tiles, overlap,
-        latents_cond_strength, boost_latent_similarity, crop, optional_cond_images=None, optional_cond_indices="0",
+        cls,
+        model,  # noqa: ARG003 - the guider has it
+        vae,
+        noise,
+        sampler,
+        sigmas,
+        guider,
+        latents,
+        horizontal_tiles,
+        vertical_tiles,
+        overlap,
+        latents_cond_strength,
+        boost_latent_similarity,
+        crop,
+        optional_cond_images=None,
+        optional_cond_indices="0",
         images_cond_strengths="0.9",
-    ):  # fmt: skip
+    ):
         whole_video = video_of(latents)
         last = whole_video.shape[2] - 1
         length = last * TEMPORAL + 1
@@ -309,13 +355,32 @@ class LoopingSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model,  # noqa: ARG003 - the guider has it
-        vae, noise, sampler, sigmas, guider, latents, temporal_tile_size, temporal_overlap,
-        guiding_strength, temporal_overlap_cond_strength, cond_image_strength, horizontal_tiles, vertical_tiles,
-        spatial_overlap, optional_cond_images=None, optional_guiding_latents=None, adain_factor=0.0,
-        optional_positive_conditionings=None, optional_negative_index_latents=None, guiding_start_step=0,
-        guiding_end_step=1000, optional_cond_image_indices="0", optional_normalizing_latents=None,
-    ):  # fmt: skip
+        cls,
+        model,  # noqa: ARG003 - the guider has it
+        vae,
+        noise,
+        sampler,
+        sigmas,
+        guider,
+        latents,
+        temporal_tile_size,
+        temporal_overlap,
+        guiding_strength,
+        temporal_overlap_cond_strength,
+        cond_image_strength,
+        horizontal_tiles,
+        vertical_tiles,
+        spatial_overlap,
+        optional_cond_images=None,
+        optional_guiding_latents=None,
+        adain_factor=0.0,
+        optional_positive_conditionings=None,
+        optional_negative_index_latents=None,
+        guiding_start_step=0,
+        guiding_end_step=1000,
+        optional_cond_image_indices="0",
+        optional_normalizing_latents=None,
+    ):
         video = video_of(latents)
         size, overlap = temporal_tile_size // TEMPORAL, temporal_overlap // TEMPORAL
         if overlap >= size:

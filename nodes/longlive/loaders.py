@@ -29,38 +29,52 @@ class LongLiveLoader(io.ComfyNode):
             search_aliases=["self forcing", "causal forcing", "longlive_base.pt", "generator_ema"],
             inputs=[
                 io.Combo.Input(
-                    "model_name", options=folder_paths.get_filename_list("diffusion_models"),
+                    "model_name",
+                    options=folder_paths.get_filename_list("diffusion_models"),
                     tooltip=".pt or .safetensors from models/diffusion_models",
                 ),
                 io.Combo.Input(
-                    "lora_name", options=["none", *folder_paths.get_filename_list("loras")], default="none",
+                    "lora_name",
+                    options=["none", *folder_paths.get_filename_list("loras")],
+                    default="none",
                     tooltip="LoRA from models/loras, such as LongLive's lora.pt; more can follow with core's LoRA "
                     "loader",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=-4.0, max=4.0, step=0.01,
+                    "strength",
+                    default=1.0,
+                    min=-4.0,
+                    max=4.0,
+                    step=0.01,
                     tooltip="strength of the LoRA, -4 to 4; LongLive's is meant for 1",
                 ),
                 io.Combo.Input(
-                    "part", options=["auto", *WRAPPERS], default="auto", advanced=True,
+                    "part",
+                    options=["auto", *WRAPPERS],
+                    default="auto",
+                    advanced=True,
                     tooltip="which weights of a training checkpoint; auto takes the first of the others that is there",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=[*DTYPES, *FP8], default="default", advanced=True,
+                    "weight_dtype",
+                    options=[*DTYPES, *FP8],
+                    default="default",
+                    advanced=True,
                     tooltip="precision the weights are kept in; LongLive was trained in bfloat16",
                 ),
                 io.String.Input(
-                    "save_as", default="", advanced=True,
+                    "save_as",
+                    default="",
+                    advanced=True,
                     tooltip="also write a clean safetensors file of this name beside the model, which core's own "
-                    "loader "
-                    "takes as causal; empty = do not; a file that exists is left as it is",
+                    "loader takes as causal; empty = do not; a file that exists is left as it is",
                 ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="causal model for LongLive Rollout"),
                 io.String.Output(display_name="report", tooltip="what was read and how much of it matched"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, model_name, lora_name, strength, part, weight_dtype, save_as):

@@ -40,57 +40,88 @@ OUTPUTS = [
 
 def prefix_input() -> io.String.Input:
     return io.String.Input(
-        "filename_prefix", default="take",
+        "filename_prefix",
+        default="take",
         tooltip="name of the take's folder below output/takes, to which a number is added; sub/folders are made, "
         "%date:yyyy-MM-dd%, %year%, %width% and %Node.widget% are filled in",
-    )  # fmt: skip
+    )
 
 
 def shared_inputs() -> list:
     """Inputs that starting and continuing a take have in common."""
     return [
-        io.Vae.Input("vae", optional=True, tooltip="Wan VAE; with it frames are decoded and written while the take "
-        "runs"),
+        io.Vae.Input(
+            "vae", optional=True, tooltip="Wan VAE; with it frames are decoded and written while the take runs"
+        ),
         io.Conditioning.Input(
             "negative", optional=True, tooltip="negative prompt; only for cfg other than 1, doubles time and cache"
         ),
         io.Int.Input(
-            "last_frames", default=16, min=1, max=1024, optional=True, advanced=True,
+            "last_frames",
+            default=16,
+            min=1,
+            max=1024,
+            optional=True,
+            advanced=True,
             tooltip="how many of the newest frames last_frames gives, 1 to 1024; they are kept in RAM",
         ),
         io.Int.Input(
-            "checkpoint_blocks", default=40, min=0, max=100000, optional=True, advanced=True,
+            "checkpoint_blocks",
+            default=40,
+            min=0,
+            max=100000,
+            optional=True,
+            advanced=True,
             tooltip="save the state every so many blocks, in case the process dies; 0 = only at the end or on cancel",
         ),
         io.Combo.Input(
-            "cache_storage", options=list(STORAGE), default="model", optional=True, advanced=True,
+            "cache_storage",
+            options=list(STORAGE),
+            default="model",
+            optional=True,
+            advanced=True,
             tooltip="precision of cached keys and values: the model's, or int8 for half the memory",
         ),
         io.Combo.Input(
-            "cache_device", options=["gpu", "cpu"], default="gpu", optional=True, advanced=True,
+            "cache_device",
+            options=["gpu", "cpu"],
+            default="gpu",
+            optional=True,
+            advanced=True,
             tooltip="cpu keeps the cache in pinned RAM and brings it a layer at a time",
         ),
         io.Int.Input(
-            "crf", default=18, min=0, max=51, optional=True, advanced=True,
+            "crf",
+            default=18,
+            min=0,
+            max=51,
+            optional=True,
+            advanced=True,
             tooltip="H.264 quality of the video, 0 (lossless) to 51 (worst)",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def compile_inputs() -> list:
     """Last on every node that rolls out."""
     return [
         io.Boolean.Input(
-            "compile", default=False, optional=True, advanced=True,
+            "compile",
+            default=False,
+            optional=True,
+            advanced=True,
             tooltip="compile one transformer block with torch.compile; it serves all blocks of any take, the first few "
             "blocks take a minute longer; needs a bounded window and memory for all weights",
         ),
         io.Boolean.Input(
-            "cuda_graphs", default=False, optional=True, advanced=True,
+            "cuda_graphs",
+            default=False,
+            optional=True,
+            advanced=True,
             tooltip="with compile, on an NVIDIA GPU: torch.compile's reduce-overhead mode, which replays CUDA graphs "
             "where it finds that safe; not yet tried on a GPU",
         ),
-    ]  # fmt: skip
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +158,8 @@ class Run:
         channels = self.model.model.latent_format.latent_channels
         if channels != self.settings.channels:
             raise ValueError(
-                f"the model has {channels} latent channels, the preset is for {self.settings.channels}: "
-                "choose the preset of your model in LongLive Settings"
+                f"the model has {channels} latent channels, the preset is for {self.settings.channels}: choose the "
+                "preset of your model in LongLive Settings"
             )
         if self.vae is not None:
             check_vae(self.vae, self.model)
@@ -161,19 +192,36 @@ class Run:
         window = self.frames if self.settings.window == UNBOUNDED else self.settings.window
         offload = self.cache_device == "cpu"
         sizes = Sizes(
-            layers=network.layers, dim=network.model.dim, heads=network.heads, item=network.dtype.itemsize, weights=0,
-            tokens=rows * columns, batch=self.shape[0], frames=self.frames, text=network.model.text_len,
+            layers=network.layers,
+            dim=network.model.dim,
+            heads=network.heads,
+            item=network.dtype.itemsize,
+            weights=0,
+            tokens=rows * columns,
+            batch=self.shape[0],
+            frames=self.frames,
+            text=network.model.text_len,
             vae_history=history_bytes(self.vae, self.shape[0], *self.shape[2:]),
-        )  # fmt: skip
+        )
         on_device = peak(estimate(self.settings, sizes, self.cache_storage, offload, 2 if self.cfg != 1.0 else 1))
         segments = read_segments(self.positive, self.settings, self.shape[0])
         largest = window if len(segments) > 1 else self.settings.block  # a recache passes the window at once
         load(self.model, self.vae, on_device, (*self.shape[:2], 1, *self.shape[2:]), largest)
         return Rollout(
-            network, self.settings, segments, self.shape, block_noise(self.seed), device_of(self.model),
-            frames=self.frames, negative=self.negative[0][0] if self.negative else None, cfg=self.cfg,
-            storage=self.cache_storage, offload=offload, denoise=self.denoise, before_forward=tick,
-        )  # fmt: skip
+            network,
+            self.settings,
+            segments,
+            self.shape,
+            block_noise(self.seed),
+            device_of(self.model),
+            frames=self.frames,
+            negative=self.negative[0][0] if self.negative else None,
+            cfg=self.cfg,
+            storage=self.cache_storage,
+            offload=offload,
+            denoise=self.denoise,
+            before_forward=tick,
+        )
 
 
 class Progress:
@@ -215,11 +263,17 @@ def execute_run(run: Run) -> io.NodeOutput:
     rollout = run.rollout(progress.tick)
     convert, scale = run.model.model, spatial(run.model)
     recorder = Recorder(
-        new_take(run.prefix, run.shape[3] * scale, run.shape[2] * scale), rollout, identity,
+        new_take(run.prefix, run.shape[3] * scale, run.shape[2] * scale),
+        rollout,
+        identity,
         decoder=StreamDecoder(run.vae.first_stage_model) if run.vae is not None else None,
-        to_vae=convert.process_latent_out, from_vae=convert.process_latent_in, fps=run.settings.fps, crf=run.crf,
-        metadata=run.metadata, tail=run.last_frames,
-    )  # fmt: skip
+        to_vae=convert.process_latent_out,
+        from_vae=convert.process_latent_in,
+        fps=run.settings.fps,
+        crf=run.crf,
+        metadata=run.metadata,
+        tail=run.last_frames,
+    )
     exact = True
     if run.take is None:
         recorder.start()
@@ -231,12 +285,14 @@ def execute_run(run: Run) -> io.NodeOutput:
     progress.start(total, recorder)
     source = run.source
     make(
-        recorder, blocks, checkpoint_blocks=run.checkpoint_blocks,
+        recorder,
+        blocks,
+        checkpoint_blocks=run.checkpoint_blocks,
         start=None if run.start is None else convert.process_latent_in(run.start),
         image=None if run.image is None else convert.process_latent_in(run.image),
         source=None if source is None else lambda first, end: convert.process_latent_in(source[:, :, first:end]),
         on_block=progress.show,
-    )  # fmt: skip
+    )
     return outputs(recorder, exact, run)
 
 
@@ -297,62 +353,99 @@ class LongLiveRollout(io.ComfyNode):
             display_name="LongLive Rollout",
             category="Oner/sampling",
             description="Make a take of any length, block by block, in constant memory. With a VAE the video grows on "
-            "disk "
-            "while the take runs and plays whenever it is cancelled; the take can be continued later.",
+            "disk while the take runs and plays whenever it is cancelled; the take can be continued later.",
             search_aliases=["self forcing", "causal forcing", "autoregressive video", "long video", "endless"],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 io.Model.Input("model", tooltip="causal model from LongLive Model Loader"),
-                io.Conditioning.Input("positive", tooltip="one prompt for the whole take, or a LongLive Prompt "
-                "Schedule"),
+                io.Conditioning.Input(
+                    "positive", tooltip="one prompt for the whole take, or a LongLive Prompt Schedule"
+                ),
                 SettingsType.Input("settings", tooltip="window, sink, block and steps"),
                 io.Int.Input(
-                    "width", default=832, min=16, max=8192, step=16, tooltip="pixels; LongLive 1.0 was trained at 832",
+                    "width", default=832, min=16, max=8192, step=16, tooltip="pixels; LongLive 1.0 was trained at 832"
                 ),
                 io.Int.Input(
-                    "height", default=480, min=16, max=8192, step=16, tooltip="pixels; LongLive 1.0 was trained at 480",
+                    "height", default=480, min=16, max=8192, step=16, tooltip="pixels; LongLive 1.0 was trained at 480"
                 ),
                 io.Int.Input(
-                    "length", default=117, min=1, max=10000001, step=4,
+                    "length",
+                    default=117,
+                    min=1,
+                    max=10000001,
+                    step=4,
                     tooltip="frames of the take; 12 k - 3 for blocks of 3 latent frames, 32 k - 3 for LongLive 2.0",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
                     tooltip="noise depends on seed, block and step only, so a longer take begins like a shorter one",
                 ),
                 io.Float.Input(
-                    "cfg", default=1.0, min=0.0, max=100.0, step=0.1,
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
                     tooltip="guidance; the distilled models are made for 1, other values need negative",
                 ),
                 prefix_input(),
                 io.Int.Input(
-                    "batch_size", default=1, min=1, max=64, optional=True, advanced=True,
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=64,
+                    optional=True,
+                    advanced=True,
                     tooltip="takes made at once, 1 to 64; each gets its own video file",
                 ),
                 *shared_inputs(),
                 io.Image.Input(
-                    "start_image", optional=True,
+                    "start_image",
+                    optional=True,
                     tooltip="the take starts from this image or video (experimental: the models were not trained for "
-                    "it); "
-                    "a still fills the first block, or with LongLive 2.0 stays as the first frame",
+                    "it); a still fills the first block, or with LongLive 2.0 stays as the first frame",
                 ),
-                io.Latent.Input("source", optional=True, tooltip="video to video: latents of at least the take's "
-                "length"),
+                io.Latent.Input(
+                    "source", optional=True, tooltip="video to video: latents of at least the take's length"
+                ),
                 io.Float.Input(
-                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01, optional=True,
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
                     tooltip="noise level video to video starts from; steps above it are left out; 1 without source",
                 ),
                 *compile_inputs(),
             ],
             outputs=OUTPUTS,
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(
-        cls, model, positive, settings, width, height, length, seed, cfg, filename_prefix, batch_size=1, vae=None,
-        start_image=None, source=None, denoise=1.0, **options,
-    ):  # fmt: skip
+        cls,
+        model,
+        positive,
+        settings,
+        width,
+        height,
+        length,
+        seed,
+        cfg,
+        filename_prefix,
+        batch_size=1,
+        vae=None,
+        start_image=None,
+        source=None,
+        denoise=1.0,
+        **options,
+    ):
         prefix = fill_prefix(filename_prefix, cls.hidden.prompt)
         check_model(model)
         frames = latent_length(length, settings.block)
@@ -382,10 +475,22 @@ class LongLiveRollout(io.ComfyNode):
                     f"source is {tuple(source.shape[2:])} latents (T, H, W); the take needs {(frames, *shape[2:])}"
                 )
         run = Run(
-            model=model, settings=settings, shape=shape, seed=seed, cfg=cfg, positive=positive, frames=frames,
-            prefix=prefix, metadata=workflow_metadata(cls.hidden), vae=vae, start=start, image=image,
-            source=source, denoise=denoise, **options,
-        )  # fmt: skip
+            model=model,
+            settings=settings,
+            shape=shape,
+            seed=seed,
+            cfg=cfg,
+            positive=positive,
+            frames=frames,
+            prefix=prefix,
+            metadata=workflow_metadata(cls.hidden),
+            vae=vae,
+            start=start,
+            image=image,
+            source=source,
+            denoise=denoise,
+            **options,
+        )
         return execute_run(run)
 
 
@@ -403,12 +508,18 @@ class LongLiveContinue(io.ComfyNode):
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 TakeType.Input("take", tooltip="from a rollout, LongLive Load Take or LongLive Fork Take"),
-                io.Model.Input("model", tooltip="the model, with the LoRA, that the take was made with; another is "
-                "refused"),
-                io.Conditioning.Input("positive", tooltip="one prompt from here on, or a schedule from the take's "
-                "start"),
+                io.Model.Input(
+                    "model", tooltip="the model, with the LoRA, that the take was made with; another is refused"
+                ),
+                io.Conditioning.Input(
+                    "positive", tooltip="one prompt from here on, or a schedule from the take's start"
+                ),
                 io.Int.Input(
-                    "length", default=237, min=1, max=10000001, step=4,
+                    "length",
+                    default=237,
+                    min=1,
+                    max=10000001,
+                    step=4,
                     tooltip="frames of the whole take in the end, what there is included",
                 ),
                 prefix_input(),
@@ -416,7 +527,7 @@ class LongLiveContinue(io.ComfyNode):
                 *compile_inputs(),
             ],
             outputs=OUTPUTS,
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, take, model, positive, length, filename_prefix, **options):
@@ -428,8 +539,16 @@ class LongLiveContinue(io.ComfyNode):
         if frames <= done:
             raise ValueError(f"the take has {pixel_frame(done)} frames already: raise length above that")
         run = Run(
-            model=model, settings=settings, shape=tuple(identity["shape"]), seed=identity["seed"], cfg=identity["cfg"],
-            positive=positive, frames=frames, prefix=prefix, metadata=workflow_metadata(cls.hidden), take=take,
+            model=model,
+            settings=settings,
+            shape=tuple(identity["shape"]),
+            seed=identity["seed"],
+            cfg=identity["cfg"],
+            positive=positive,
+            frames=frames,
+            prefix=prefix,
+            metadata=workflow_metadata(cls.hidden),
+            take=take,
             **options,
-        )  # fmt: skip
+        )
         return execute_run(run)

@@ -23,45 +23,72 @@ class LongLiveSettings(io.ComfyNode):
             display_name="LongLive Settings",
             category="Oner/sampling",
             description="Window, sink, block and steps of a block-by-block rollout, as the released models were "
-            "trained. "
-            "The other values override the preset.",
+            "trained. The other values override the preset.",
             search_aliases=["kv cache window", "sink", "self forcing settings", "rollout preset"],
             inputs=[
                 io.Combo.Input("preset", options=list(PRESETS), tooltip="the model the take is made with"),
                 io.Int.Input(
-                    "window", default=0, min=-1, max=240, advanced=True,
+                    "window",
+                    default=0,
+                    min=-1,
+                    max=240,
+                    advanced=True,
                     tooltip="latent frames attended in all, sink and current block included; 0 = preset, -1 = all "
                     "frames",
                 ),
                 io.Int.Input(
-                    "sink", default=-1, min=-1, max=64, advanced=True,
+                    "sink",
+                    default=-1,
+                    min=-1,
+                    max=64,
+                    advanced=True,
                     tooltip="first latent frames that stay in the window for good; -1 = preset, 0 = none",
                 ),
                 io.Int.Input(
-                    "block", default=0, min=0, max=64, advanced=True,
+                    "block",
+                    default=0,
+                    min=0,
+                    max=64,
+                    advanced=True,
                     tooltip="latent frames made in one go; must be what the model was trained with; 0 = preset",
                 ),
                 io.Int.Input(
-                    "steps", default=0, min=0, max=50, advanced=True,
+                    "steps",
+                    default=0,
+                    min=0,
+                    max=50,
+                    advanced=True,
                     tooltip="denoising steps a block; the models were trained for 4, or 2; 0 = preset",
                 ),
                 io.Float.Input(
-                    "shift", default=0.0, min=0.0, max=100.0, step=0.01, advanced=True,
+                    "shift",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.01,
+                    advanced=True,
                     tooltip="shift of the noise levels; the models were trained with 5; 0 = preset",
                 ),
                 io.Combo.Input(
-                    "positions", options=["preset", "absolute", "relative"], default="preset", advanced=True,
-                    tooltip="relative counts positions within the window, so that takes may be endless; "
-                    "absolute is exact LongLive 1.0",
+                    "positions",
+                    options=["preset", "absolute", "relative"],
+                    default="preset",
+                    advanced=True,
+                    tooltip="relative counts positions within the window, so that takes may be endless; absolute is "
+                    "exact LongLive 1.0",
                 ),
                 io.Int.Input(
-                    "fps", default=0, min=0, max=60, advanced=True,
+                    "fps",
+                    default=0,
+                    min=0,
+                    max=60,
+                    advanced=True,
                     tooltip="frames per second of the video and of seconds in the schedule; 0 = preset (16, or 24 for "
                     "2.0)",
                 ),
             ],
             outputs=[SettingsType.Output(display_name="settings", tooltip="for LongLive Prompt Schedule and Rollout")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, preset, window, sink, block, steps, shift, positions, fps):
@@ -83,37 +110,51 @@ class LongLivePromptSchedule(io.ComfyNode):
             node_id="OnerLongLivePromptSchedule",
             display_name="LongLive Prompt Schedule",
             category="Oner/conditioning",
-            description="Prompts that change while a take runs. All are encoded before the take starts; changes "
-            "happen at "
-            "block starts, and the report says where each one landed.",
+            description="Prompts that change while a take runs. All are encoded before the take starts; changes happen "
+            "at block starts, and the report says where each one landed.",
             search_aliases=["prompt travel", "interactive prompts", "prompt switch", "recache", "multi prompt"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Wan's text encoder (UMT5)"),
                 io.String.Input(
-                    "text", multiline=True, dynamic_prompts=True,
+                    "text",
+                    multiline=True,
+                    dynamic_prompts=True,
                     default="0s: a fox runs through tall grass\n5s: a fox runs through tall grass, it starts to snow",
                     tooltip='a line "<time>: <prompt>" each change; time in seconds (5s), frames (80f) or latent '
-                    'frames '
-                    '(21l); before the colon may stand [keep sink], [new sink], [text only], [hard cut], [shot cut] or '
+                    "frames "
+                    "(21l); before the colon may stand [keep sink], [new sink], [text only], [hard cut], [shot cut] or "
                     "[blend 4]",
                 ),
                 SettingsType.Input("settings", tooltip="the settings the take is made with: they set the grid"),
                 io.Combo.Input(
-                    "format", options=[LINES, JSONL, SHOTS], default=LINES, advanced=True,
+                    "format",
+                    options=[LINES, JSONL, SHOTS],
+                    default=LINES,
+                    advanced=True,
                     tooltip="what text is: lines as above; LongLive 1.0's JSONL or the name of such a file in the "
-                    "input "
-                    "folder; or the name of a folder of LongLive 2.0 shots (0.json, 1.json, ...) in the input folder",
+                    "input folder; or the name of a folder of LongLive 2.0 shots (0.json, 1.json, ...) in the input "
+                    "folder",
                 ),
                 io.String.Input(
-                    "switch_frames", default="40, 80, 120, 160, 200", advanced=True,
+                    "switch_frames",
+                    default="40, 80, 120, 160, 200",
+                    advanced=True,
                     tooltip="for JSONL only: latent frames at which the prompt changes, one fewer than prompts",
                 ),
                 io.Int.Input(
-                    "line", default=1, min=1, max=100000, advanced=True,
+                    "line",
+                    default=1,
+                    min=1,
+                    max=100000,
+                    advanced=True,
                     tooltip="for JSONL only: line of the file, from 1",
                 ),
                 io.Int.Input(
-                    "blocks_per_shot", default=4, min=1, max=1000, advanced=True,
+                    "blocks_per_shot",
+                    default=4,
+                    min=1,
+                    max=1000,
+                    advanced=True,
                     tooltip="for shots only: blocks a shot lasts if the folder has no shot_durations.txt",
                 ),
             ],
@@ -121,7 +162,7 @@ class LongLivePromptSchedule(io.ComfyNode):
                 io.Conditioning.Output(display_name="positive", tooltip="the schedule, for LongLive Rollout"),
                 io.String.Output(display_name="report", tooltip="frame and second at which each prompt takes effect"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, clip, text, settings, format, switch_frames, line, blocks_per_shot):

@@ -28,7 +28,7 @@ class LongLiveLoadTake(io.ComfyNode):
             inputs=[
                 io.String.Input(
                     "name", default="take_00001", tooltip="folder of the take below output/takes, sub/folders included"
-                ),
+                )
             ],
             outputs=[
                 TakeType.Output(display_name="take", tooltip="for LongLive Continue Take"),
@@ -58,13 +58,16 @@ class LongLiveForkTake(io.ComfyNode):
             display_name="LongLive Fork Take",
             category="Oner/latent",
             description="A take as it was at an earlier block, to go on differently from there. What comes before "
-            "stays as "
-            "it is; the cache is rebuilt from latents, which is approximate unless the take ended there.",
+            "stays as it is; the cache is rebuilt from latents, which is approximate unless the take ended there.",
             search_aliases=["branch", "rewind", "undo"],
             inputs=[
                 TakeType.Input("take", tooltip="the take to branch off; it is not changed"),
                 io.Int.Input(
-                    "length", default=117, min=1, max=10000001, step=4,
+                    "length",
+                    default=117,
+                    min=1,
+                    max=10000001,
+                    step=4,
                     tooltip="frames to keep; rounded down to a whole block",
                 ),
             ],
@@ -72,7 +75,7 @@ class LongLiveForkTake(io.ComfyNode):
                 TakeType.Output(display_name="take", tooltip="for LongLive Continue Take"),
                 io.Int.Output(display_name="length", tooltip="frames kept"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, take, length):
@@ -131,12 +134,19 @@ class LongLiveBudget(io.ComfyNode):
         largest = frames if settings.window == UNBOUNDED else settings.window  # when a prompt changes
         shape = (batch_size, model.model.latent_format.latent_channels, 1, height, width)
         sizes = Sizes(
-            layers=network.layers, dim=network.model.dim, heads=network.heads, item=network.dtype.itemsize,
-            weights=model.model_size(), tokens=rows * columns, batch=batch_size, frames=frames,
-            text=network.model.text_len, work=work_bytes(model, vae, shape, largest),
+            layers=network.layers,
+            dim=network.model.dim,
+            heads=network.heads,
+            item=network.dtype.itemsize,
+            weights=model.model_size(),
+            tokens=rows * columns,
+            batch=batch_size,
+            frames=frames,
+            text=network.model.text_len,
+            work=work_bytes(model, vae, shape, largest),
             vae_weights=0 if vae is None else vae.patcher.model_size(),
             vae_history=history_bytes(vae, batch_size, height, width),
-        )  # fmt: skip
+        )
         parts = estimate(settings, sizes, cache_storage, cache_device == "cpu")
         free = comfy.model_management.get_free_memory(device_of(model))
         words = report(parts, frames, settings.window, free)

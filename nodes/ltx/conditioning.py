@@ -91,8 +91,8 @@ class LTXKeyframe(io.ComfyNode):
             node_id="OnerLTXKeyframe",
             display_name="LTX Keyframe",
             category=CATEGORY,
-            description="Let the clip pass through an image at a frame. The image is appended to the latent: remove "
-            "it after sampling with LTX Crop.",
+            description="Let the clip pass through an image at a frame. The image is appended to the latent: remove it "
+            "after sampling with LTX Crop.",
             search_aliases=["LTXVAddGuide", "last frame", "end image", "first last frame", "interpolation", "guide"],
             inputs=[
                 *prompts(),
@@ -164,9 +164,17 @@ class LTXReferenceVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, positive, negative, vae, video, latent, strength, attention_strength, attention_mask=None,
+        cls,
+        positive,
+        negative,
+        vae,
+        video,
+        latent,
+        strength,
+        attention_strength,
+        attention_mask=None,
         iclora_parameters=None,
-    ):  # fmt: skip
+    ):
         state = read_conditioned(latent, [positive, negative])
         downscale = iclora_factor([iclora_parameters or {}], DOWNSCALE_FACTOR)
         temporal_scale = iclora_factor([iclora_parameters or {}], TEMPORAL_FACTOR)

@@ -138,9 +138,7 @@ class LTXMultimodalGuider(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="positive prompt, with the frame rate set"),
                 io.Conditioning.Input("negative", tooltip="negative prompt, with the frame rate set"),
                 io.Combo.Input(
-                    "preset",
-                    options=[AUTO, *PRESETS],
-                    tooltip="whose default guidance is used where none is connected",
+                    "preset", options=[AUTO, *PRESETS], tooltip="whose default guidance is used where none is connected"
                 ),
                 io.Combo.Input(
                     "negative_audio",

@@ -22,11 +22,17 @@ class LTXHDRDecode(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="decoded frames of the HDR IC-LoRA, LogC3 coded, 0 to 1"),
                 io.Float.Input(
-                    "exposure", default=0.0, min=-10.0, max=10.0, step=0.1,
+                    "exposure",
+                    default=0.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.1,
                     tooltip="stops (EV) to brighten by, -10 to 10",
                 ),
                 io.Combo.Input(
-                    "expose", options=[PREVIEW, BOTH], advanced=True,
+                    "expose",
+                    options=[PREVIEW, BOTH],
+                    advanced=True,
                     tooltip="what the exposure changes; linear light is best exposed later, in grading",
                 ),
             ],
@@ -37,7 +43,7 @@ class LTXHDRDecode(io.ComfyNode):
                     tooltip="linear light from 0 to 10000, 0.18 = mid grey: save as EXR with colour space linear",
                 ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, image, exposure, expose=PREVIEW):

@@ -100,8 +100,10 @@ class LTXFitVideo(io.ComfyNode):
             if value % multiple:
                 low = value // multiple * multiple
                 choices = f"{low} or {low + multiple}" if low else str(multiple)
-                raise ValueError(f"{name} is {value}; with {stages} stage{'s' * (stages == 'two')} and this IC-LoRA "
-                                 f"it must be a multiple of {multiple}: use {choices}")  # fmt: skip
+                raise ValueError(
+                    f"{name} is {value}; with {stages} stage{'s' * (stages == 'two')} and this IC-LoRA it must be a "
+                    f"multiple of {multiple}: use {choices}"
+                )
         frames = guides.fit_length(video, length, iclora_factor(factors, TEMPORAL_FACTOR))
         if mask is None:
             fitted = torch.zeros(frames.shape[0], height, width)
@@ -229,16 +231,17 @@ class LaplacianBlend(io.ComfyNode):
                 io.Image.Input("outside", tooltip="shown where the mask is black, such as the source"),
                 io.Mask.Input("mask", tooltip="0 to 1, one mask for all frames, or one a frame"),
                 io.Int.Input(
-                    "grow", default=5, min=0, max=15,
+                    "grow",
+                    default=5,
+                    min=0,
+                    max=15,
                     tooltip="how far to widen the mask first, in 64ths of the long side, so that what was removed does "
                     "not shine through; 0 = the mask as it is",
                 ),
-                io.Combo.Input(
-                    "lengths", options=[REFUSE, CUT], tooltip="what to do when the videos differ in length"
-                ),
+                io.Combo.Input("lengths", options=[REFUSE, CUT], tooltip="what to do when the videos differ in length"),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="blended frames")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, inside, outside, mask, grow, lengths):

@@ -31,8 +31,8 @@ class LTXEmptyLatent(io.ComfyNode):
             node_id="OnerLTXEmptyLatent",
             display_name="LTX Empty Latent",
             category="Oner/latent",
-            description="An empty audio-video latent for LTX-2, or a video latent for LTX-Video. "
-            "The audio is as long as in the reference pipelines: 126 latents for 121 frames at 24 fps.",
+            description="An empty audio-video latent for LTX-2, or a video latent for LTX-Video. The audio is as long "
+            "as in the reference pipelines: 126 latents for 121 frames at 24 fps.",
             search_aliases=["empty AV latent", "EmptyLTXVLatentVideo", "LTXVEmptyLatentAudio", "audio-video latent"],
             inputs=[
                 io.Int.Input(
@@ -71,7 +71,7 @@ class LTXEmptyLatent(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="latent", tooltip="zeros: video [B, 128, T, H, W] and audio [B, 8, A, 16]"
-                ),
+                )
             ],
         )
 

@@ -31,15 +31,15 @@ class LTXModelLoader(io.ComfyNode):
             node_id="OnerLTXModelLoader",
             display_name="LTX Model Loader",
             category="Oner/loaders",
-            description="Loads an LTX-Video, LTX-2 or LTX-2.3 file: the transformer, and the VAEs it carries. "
-            "Refuses LTX-2.5, which ComfyUI would load with weights missing.",
+            description="Loads an LTX-Video, LTX-2 or LTX-2.3 file: the transformer, and the VAEs it carries. Refuses "
+            "LTX-2.5, which ComfyUI would load with weights missing.",
             search_aliases=["LTX-2 checkpoint", "LTX-2.3", "LTXV loader", "audio VAE loader", "load LTX"],
             inputs=[
                 io.Combo.Input(
                     "model_name",
                     options=sorted(set(files)),
                     tooltip="LTX safetensors file in models/checkpoints or models/diffusion_models",
-                ),
+                )
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="the transformer"),

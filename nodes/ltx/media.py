@@ -16,8 +16,8 @@ class LTXPrepareImage(io.ComfyNode):
             node_id="OnerLTXPrepareImage",
             display_name="LTX Prepare Image",
             category="Oner/conditioning",
-            description="Compress an image as LTX-2 was trained to see images: too clean a start gives a still "
-            "video. Put it before LTX Image to Video or LTX Keyframe, which scale and crop.",
+            description="Compress an image as LTX-2 was trained to see images: too clean a start gives a still video. "
+            "Put it before LTX Image to Video or LTX Keyframe, which scale and crop.",
             search_aliases=["LTXVPreprocess", "CRF", "compression", "h264", "image prep"],
             inputs=[
                 io.Image.Input("image", tooltip="images at their own size"),
@@ -65,8 +65,8 @@ class LTXEncodeAudio(io.ComfyNode):
             node_id="OnerLTXEncodeAudio",
             display_name="LTX Encode Audio",
             category="Oner/audio",
-            description="Encode a sound for a clip of a given length: cut to it, or continued with silence. The "
-            "sound is resampled once; core's node does it twice.",
+            description="Encode a sound for a clip of a given length: cut to it, or continued with silence. The sound "
+            "is resampled once; core's node does it twice.",
             search_aliases=["LTXVAudioVAEEncode", "audio to video", "encode sound", "audio latent"],
             inputs=[
                 io.Audio.Input("audio", tooltip="sound at any rate, mono or stereo"),

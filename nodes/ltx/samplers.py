@@ -51,8 +51,8 @@ class LTXEulerSampler(io.ComfyNode):
             node_id="OnerLTXEulerSampler",
             display_name="LTX Euler Sampler",
             category="Oner/sampling",
-            description="Euler as the LTX-2 pipelines run it: exact for frames given with a strength between 0 and "
-            "1, and for references with attention weights.",
+            description="Euler as the LTX-2 pipelines run it: exact for frames given with a strength between 0 and 1, "
+            "and for references with attention weights.",
             search_aliases=[
                 "euler",
                 "masked sampler",
@@ -131,12 +131,12 @@ class LTXEulerSampler(io.ComfyNode):
                                     max=5.0,
                                     step=0.01,
                                     tooltip="how far the velocity is moved on; 1 = Euler",
-                                ),
+                                )
                             ],
                         ),
                     ],
                     tooltip="CFG++ needs a guider with a negative prompt; gradient estimation needs fewer steps",
-                ),
+                )
             ],
             outputs=[io.Sampler.Output(display_name="sampler", tooltip=SAMPLER_TIP)],
         )

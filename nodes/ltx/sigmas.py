@@ -25,7 +25,7 @@ class LTXSigmaPreset(io.ComfyNode):
                     "preset",
                     options=list(SIGMA_PRESETS),
                     tooltip="stage 1: 8 steps from pure noise; stage 2: 3 steps from 0.909; tiled: 2 steps from 0.625",
-                ),
+                )
             ],
             outputs=[
                 io.Sigmas.Output(display_name="sigmas", tooltip="noise levels from high to 0, one more than steps")
@@ -44,35 +44,54 @@ class LTXScheduler(io.ComfyNode):
             node_id="OnerLTXScheduler",
             display_name="LTX Scheduler",
             category="Oner/sigmas",
-            description="The schedule of the full LTX models, shifted by the number of video tokens. "
-            "Reads audio-video latents, whose audio part does not count.",
+            description="The schedule of the full LTX models, shifted by the number of video tokens. Reads audio-video "
+            "latents, whose audio part does not count.",
             search_aliases=["LTX2Scheduler", "LTXVScheduler", "token shift", "sigmas"],
             inputs=[
                 io.Int.Input(
-                    "steps", default=30, min=0, max=10000,
+                    "steps",
+                    default=30,
+                    min=0,
+                    max=10000,
                     tooltip="sampling steps; 0 = as many as the connected model wants: LTX-2.3 30, LTX-2 40",
                 ),
                 io.Float.Input(
-                    "max_shift", default=MAX_SHIFT, min=0.0, max=100.0, step=0.01, advanced=True,
+                    "max_shift",
+                    default=MAX_SHIFT,
+                    min=0.0,
+                    max=100.0,
+                    step=0.01,
+                    advanced=True,
                     tooltip="log-shift at 4096 video tokens",
                 ),
                 io.Float.Input(
-                    "base_shift", default=BASE_SHIFT, min=0.0, max=100.0, step=0.01, advanced=True,
+                    "base_shift",
+                    default=BASE_SHIFT,
+                    min=0.0,
+                    max=100.0,
+                    step=0.01,
+                    advanced=True,
                     tooltip="log-shift at 1024 video tokens",
                 ),
                 io.Float.Input(
-                    "terminal", default=TERMINAL, min=0.0, max=0.99, step=0.01, advanced=True,
+                    "terminal",
+                    default=TERMINAL,
+                    min=0.0,
+                    max=0.99,
+                    step=0.01,
+                    advanced=True,
                     tooltip="stretch the schedule so that the last sigma above 0 has this value; 0 = do not stretch",
                 ),
                 io.Latent.Input(
-                    "latent", optional=True,
+                    "latent",
+                    optional=True,
                     tooltip="video or audio-video latent whose token count sets the shift; without one: 4096 tokens, "
                     "as the LTX-2 pipelines other than HQ do",
                 ),
                 io.Model.Input("model", optional=True, tooltip="LTX-2 model to take the steps from where they are 0"),
             ],
             outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="noise levels from 1 to 0, steps + 1 values")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, steps, max_shift, base_shift, terminal, latent=None, model=None):

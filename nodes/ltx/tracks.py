@@ -27,18 +27,21 @@ class LTXTracks(io.ComfyNode):
             search_aliases=["LTXVSparseTrackEditor", "spline", "SplineEditor", "motion path", "trajectory", "drag"],
             inputs=[
                 io.String.Input(
-                    "points", default=EXAMPLE, multiline=True,
+                    "points",
+                    default=EXAMPLE,
+                    multiline=True,
                     tooltip="JSON in pixels: a list of tracks, each a list of {x, y} or [x, y]; or a track a line",
                 ),
                 io.Int.Input("length", default=121, min=1, max=MAX_SIDE + 1, step=8, tooltip="frames, 8k+1"),
                 io.Combo.Input("curve", options=list(motion.CURVES), tooltip="how to get from point to point"),
                 io.Combo.Input(
-                    "pace", options=list(motion.PACES),
+                    "pace",
+                    options=list(motion.PACES),
                     tooltip="the same time between control points, so that wide gaps are fast; or one speed throughout",
                 ),
             ],
             outputs=[io.Tracks.Output(display_name="tracks", tooltip="a place for each track and frame, in pixels")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, points, length, curve, pace):
@@ -61,16 +64,24 @@ class LTXDrawTracks(io.ComfyNode):
                 io.Int.Input("width", default=1216, min=32, max=MAX_SIDE, step=32, tooltip="pixels of the clip"),
                 io.Int.Input("height", default=704, min=32, max=MAX_SIDE, step=32, tooltip="pixels of the clip"),
                 io.Int.Input(
-                    "source_width", default=0, min=0, max=MAX_SIDE, advanced=True,
+                    "source_width",
+                    default=0,
+                    min=0,
+                    max=MAX_SIDE,
+                    advanced=True,
                     tooltip="width in pixels of the picture the tracks were made on; 0 = that of the clip",
                 ),
                 io.Int.Input(
-                    "source_height", default=0, min=0, max=MAX_SIDE, advanced=True,
+                    "source_height",
+                    default=0,
+                    min=0,
+                    max=MAX_SIDE,
+                    advanced=True,
                     tooltip="height in pixels of the picture the tracks were made on; 0 = that of the clip",
                 ),
             ],
             outputs=[io.Image.Output(display_name="video", tooltip="one frame a point, for LTX Reference Video")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, tracks, width, height, source_width=0, source_height=0):

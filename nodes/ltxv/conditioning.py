@@ -16,8 +16,8 @@ def resolve_frame(frame: int, clip_frames: int, length: int) -> int:
     start = frame + length if frame < 0 else frame
     if not 0 <= start <= length - clip_frames:
         raise ValueError(
-            f"frame is {frame} for {clip_frames} image(s) and the video has {length} frames: "
-            f"use 0 to {length - clip_frames}, or a negative number that counts from the end"
+            f"frame is {frame} for {clip_frames} image(s) and the video has {length} frames: use 0 to "
+            f"{length - clip_frames}, or a negative number that counts from the end"
         )
     if clip_frames > 1 and start % TEMPORAL != (1 if start else 0):
         raise ValueError(f"frame is {start}; a clip must start at 0 or 8k+1: use {start // TEMPORAL * TEMPORAL + 1}")
@@ -44,8 +44,8 @@ def encode_frames(vae, image: torch.Tensor, latent: torch.Tensor, start: int) ->
     content = vae.encode(pixels)
     if content.ndim != 5 or content.shape[1] != VIDEO_CHANNELS or content.shape[3:] != latent.shape[3:]:
         raise ValueError(
-            f"vae gives a latent {tuple(content.shape)} for {width}x{height} pixels; "
-            "LTX-Video needs 128 channels at 1/32 of the size: connect the VAE of LTX-Video"
+            f"vae gives a latent {tuple(content.shape)} for {width}x{height} pixels; LTX-Video needs 128 channels at "
+            "1/32 of the size: connect the VAE of LTX-Video"
         )
     return content[:, :, 1:] if later_clip else content
 
@@ -57,8 +57,8 @@ class LTXVImageGuide(io.ComfyNode):
             node_id="OnerLTXVImageGuide",
             display_name="LTXV Image Guide",
             category="Oner/conditioning",
-            description="Give an LTX-Video 0.9.x video an image or a clip: at frame 0 it becomes the start, later "
-            "a keyframe. Chain it for several. Crop keyframes with LTXVCropGuides after sampling.",
+            description="Give an LTX-Video 0.9.x video an image or a clip: at frame 0 it becomes the start, later a "
+            "keyframe. Chain it for several. Crop keyframes with LTXVCropGuides after sampling.",
             search_aliases=["image to video", "keyframe", "LTXVAddGuide", "first frame", "last frame", "extend"],
             inputs=[
                 io.Conditioning.Input("positive", tooltip="prompt"),
@@ -69,16 +69,24 @@ class LTXVImageGuide(io.ComfyNode):
                     "image", tooltip="one image, or a clip of 8k+1 frames (8k after frame 0); cropped and resized"
                 ),
                 io.Int.Input(
-                    "frame", default=0, min=-9999, max=9999,
-                    tooltip="frame of the video where it belongs; negative counts from the end (-1 = last); "
-                    "a clip can start at 0 or 8k+1",
+                    "frame",
+                    default=0,
+                    min=-9999,
+                    max=9999,
+                    tooltip="frame of the video where it belongs; negative counts from the end (-1 = last); a clip can "
+                    "start at 0 or 8k+1",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=1.0, step=0.01,
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
                     tooltip="how much of it is kept: 1 = exactly, 0 = nothing",
                 ),
                 io.Sigmas.Input(
-                    "sigmas", optional=True,
+                    "sigmas",
+                    optional=True,
                     tooltip="sigmas of the run, needed where a strength below 1 meets a start below sigma 1 (a second "
                     "pass): what the latent holds is then mixed in as the reference does",
                 ),
@@ -88,7 +96,7 @@ class LTXVImageGuide(io.ComfyNode):
                 io.Conditioning.Output(display_name="negative", tooltip="negative prompt with the keyframe's position"),
                 io.Latent.Output(display_name="latent", tooltip="latent with the given frames and their mask"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, positive, negative, vae, latent, image, frame, strength, sigmas=None):

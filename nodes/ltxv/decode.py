@@ -21,24 +21,41 @@ class LTXVDecodeSettings(io.ComfyNode):
             inputs=[
                 io.Vae.Input("vae", tooltip="VAE of LTX-Video 0.9.1 or later 0.9.x"),
                 io.Float.Input(
-                    "timestep", default=DECODE_TIMESTEP, min=0.0, max=1.0, step=0.001,
+                    "timestep",
+                    default=DECODE_TIMESTEP,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
                     tooltip="noise level the decoder is told (0..1)",
                 ),
                 io.Float.Input(
-                    "noise_scale", default=DECODE_NOISE_SCALE, min=0.0, max=1.0, step=0.001,
+                    "noise_scale",
+                    default=DECODE_NOISE_SCALE,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
                     tooltip="share of noise mixed into the latent before decoding (0..1)",
                 ),
                 io.Int.Input(
-                    "seed", default=42, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+                    "seed",
+                    default=42,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
                     tooltip="seed of that noise; drawn on the CPU, so equal on every machine",
                 ),
                 io.Float.Input(
-                    "tone_map", default=0.0, min=0.0, max=1.0, step=0.01, advanced=True,
+                    "tone_map",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
                     tooltip="compression of large values, after the noise as in the pipeline; 13B 0.9.8 distilled: 0.6",
                 ),
             ],
             outputs=[io.Vae.Output(display_name="vae", tooltip="VAE for decoding; shares the weights")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, vae, timestep, noise_scale, seed, tone_map=0.0):

@@ -53,9 +53,11 @@ POSITIVE = io.Conditioning.Input("positive", tooltip="prompt, with its frame rat
 NEGATIVE = io.Conditioning.Input("negative", tooltip="what to avoid; only computed at steps whose cfg is above 1")
 GUIDER = io.Guider.Output(display_name="guider", tooltip="for SamplerCustomAdvanced")
 CFG_STAR = io.Boolean.Input(
-    "cfg_star_rescale", default=False, advanced=True,
+    "cfg_star_rescale",
+    default=False,
+    advanced=True,
     tooltip="scale the negative pass by its projection on the positive one before CFG; on in the 13B dev pipeline",
-)  # fmt: skip
+)
 MODE = io.Combo.Input("mode", options=list(MODES), default=MODES[0], advanced=True, tooltip=MODE_TOOLTIP)
 
 
@@ -74,15 +76,29 @@ class STGGuider(io.ComfyNode):
                 POSITIVE,
                 NEGATIVE,
                 io.Float.Input(
-                    "cfg", default=3.0, min=0.0, max=100.0, step=0.1, round=0.01,
+                    "cfg",
+                    default=3.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
                     tooltip="strength of the prompt against the negative one; at 1 or below CFG is off",
                 ),
                 io.Float.Input(
-                    "stg", default=1.0, min=0.0, max=100.0, step=0.1, round=0.01,
+                    "stg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
                     tooltip="strength against the perturbed pass; 0 = off",
                 ),
                 io.Float.Input(
-                    "rescale", default=0.7, min=0.0, max=1.0, step=0.01,
+                    "rescale",
+                    default=0.7,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
                     tooltip="how far the result is brought back to the contrast of the positive pass; 0 and 1 = off; "
                     "acts only where stg is above 0",
                 ),
@@ -93,7 +109,7 @@ class STGGuider(io.ComfyNode):
                 CFG_STAR,
             ],
             outputs=[GUIDER],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, stg, rescale, blocks, mode=MODES[0], cfg_star_rescale=False):
@@ -121,39 +137,61 @@ class STGScheduleGuider(io.ComfyNode):
                 POSITIVE,
                 NEGATIVE,
                 io.String.Input(
-                    "sigmas", default=", ".join(f"{sigma:g}" for sigma in dev.sigmas),
+                    "sigmas",
+                    default=", ".join(f"{sigma:g}" for sigma in dev.sigmas),
                     tooltip="noise levels from high to low (0..1), one for each entry of the lists below",
                 ),
                 io.String.Input("cfg", default=listed("cfg"), tooltip="CFG scale at each noise level; 1 = off"),
                 io.String.Input("stg", default=listed("stg"), tooltip="STG scale at each noise level; 0 = off"),
                 io.String.Input(
-                    "rescale", default=listed("rescale"),
+                    "rescale",
+                    default=listed("rescale"),
                     tooltip="rescale at each noise level (0..1); with the reference lookup 1 = off, else 1 = full",
                 ),
                 io.String.Input(
-                    "blocks", default=", ".join(str(list(entry.blocks)) for entry in dev.entries),
+                    "blocks",
+                    default=", ".join(str(list(entry.blocks)) for entry in dev.entries),
                     tooltip="blocks to perturb at each noise level, e.g. [11, 25], [28], []",
                 ),
                 MODE,
                 CFG_STAR,
                 io.Combo.Input(
-                    "lookup", options=list(LOOKUPS), default=LOOKUPS[0], advanced=True,
+                    "lookup",
+                    options=list(LOOKUPS),
+                    default=LOOKUPS[0],
+                    advanced=True,
                     tooltip="reference: an entry holds from its sigma upwards, velocities are combined. "
                     "pack-compatible: an entry holds below its sigma, x0 is combined, as in ComfyUI-LTXVideo",
                 ),
                 io.Float.Input(
-                    "skip_above", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
+                    "skip_above",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    advanced=True,
                     tooltip="pack-compatible only: steps above this sigma take x0 as zero; 1 = none",
                 ),
             ],
             outputs=[GUIDER],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(
-        cls, model, positive, negative, sigmas, cfg, stg, rescale, blocks, mode=MODES[0], cfg_star_rescale=False,
-        lookup=LOOKUPS[0], skip_above=1.0,
-    ):  # fmt: skip
+        cls,
+        model,
+        positive,
+        negative,
+        sigmas,
+        cfg,
+        stg,
+        rescale,
+        blocks,
+        mode=MODES[0],
+        cfg_star_rescale=False,
+        lookup=LOOKUPS[0],
+        skip_above=1.0,
+    ):
         if skip_above < 1 and lookup == "reference":
             raise ValueError(f"skip_above is {skip_above:g}, which the reference has not: set it to 1")
         numbers = (parse_numbers(text, name) for text, name in ((cfg, "cfg"), (stg, "stg"), (rescale, "rescale")))
@@ -178,23 +216,33 @@ class LTXVPreset(io.ComfyNode):
                 NEGATIVE,
                 io.Combo.Input("preset", options=list(ltxv_presets.PRESETS), tooltip="the model that is loaded"),
                 io.Combo.Input(
-                    "stage", options=list(ltxv_presets.STAGES),
-                    tooltip="first pass: from noise, at the small size; second pass: from the upsampled latent; "
-                    "single pass: all steps at one size",
+                    "stage",
+                    options=list(ltxv_presets.STAGES),
+                    tooltip="first pass: from noise, at the small size; second pass: from the upsampled latent; single "
+                    "pass: all steps at one size",
                 ),
                 io.Combo.Input(
-                    "lookup", options=list(LOOKUPS), default=LOOKUPS[0], advanced=True,
+                    "lookup",
+                    options=list(LOOKUPS),
+                    default=LOOKUPS[0],
+                    advanced=True,
                     tooltip="reference: as the 0.9.8 pipeline chooses guidance for a noise level; pack-compatible: as "
                     "ComfyUI-LTXVideo does, with its numbers where it has a preset for the model",
                 ),
                 MODE,
                 io.Float.Input(
-                    "image_noise", default=ltxv_presets.IMAGE_NOISE_SCALE, min=0.0, max=1.0, step=0.01, advanced=True,
-                    tooltip="noise on frames given with strength 1, times sigma squared, drawn anew at each step; "
-                    "more = more motion; 0 = off; no effect without given frames",
+                    "image_noise",
+                    default=ltxv_presets.IMAGE_NOISE_SCALE,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="noise on frames given with strength 1, times sigma squared, drawn anew at each step; more "
+                    "= more motion; 0 = off; no effect without given frames",
                 ),
                 io.Latent.Input(
-                    "latent", optional=True,
+                    "latent",
+                    optional=True,
                     tooltip="sets the schedule of the 2B dev models, which depends on the size; others do not use it",
                 ),
             ],
@@ -203,13 +251,21 @@ class LTXVPreset(io.ComfyNode):
                 io.Sampler.Output(display_name="sampler", tooltip="Euler steps with a time for each token"),
                 io.Sigmas.Output(display_name="sigmas", tooltip="noise levels of the stage, ending in 0"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(
-        cls, model, positive, negative, preset, stage, lookup=LOOKUPS[0], mode=MODES[0],
-        image_noise=ltxv_presets.IMAGE_NOISE_SCALE, latent=None,
-    ):  # fmt: skip
+        cls,
+        model,
+        positive,
+        negative,
+        preset,
+        stage,
+        lookup=LOOKUPS[0],
+        mode=MODES[0],
+        image_noise=ltxv_presets.IMAGE_NOISE_SCALE,
+        latent=None,
+    ):
         chosen = ltxv_presets.PRESETS[preset]
         if stage not in chosen.stages:
             raise ValueError(f"{preset} has no {stage}: choose {' or '.join(chosen.stages)}")

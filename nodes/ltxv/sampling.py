@@ -23,17 +23,22 @@ class LTXVSampler(io.ComfyNode):
             search_aliases=["euler", "image conditioning noise", "motion boost", "stochastic sampling", "LTX-Video"],
             inputs=[
                 io.Float.Input(
-                    "image_noise", default=IMAGE_NOISE_SCALE, min=0.0, max=1.0, step=0.01,
-                    tooltip="noise on frames given with strength 1, times sigma squared, drawn anew at each step; "
-                    "more = more motion; 0 = off; no effect without given frames",
+                    "image_noise",
+                    default=IMAGE_NOISE_SCALE,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="noise on frames given with strength 1, times sigma squared, drawn anew at each step; more "
+                    "= more motion; 0 = off; no effect without given frames",
                 ),
                 io.Boolean.Input(
-                    "stochastic", default=False,
+                    "stochastic",
+                    default=False,
                     tooltip="go to the clean latent and noise it again at each step, as 2B 0.9.6 distilled wants",
                 ),
             ],
             outputs=[io.Sampler.Output(display_name="sampler", tooltip="for SamplerCustomAdvanced; LTX-Video only")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, image_noise, stochastic):
@@ -54,20 +59,31 @@ class LinearQuadraticSigmas(io.ComfyNode):
             inputs=[
                 io.Int.Input("steps", default=30, min=1, max=10000, tooltip="steps of the whole schedule"),
                 io.Int.Input(
-                    "skip_initial_steps", default=0, min=0, max=9999,
+                    "skip_initial_steps",
+                    default=0,
+                    min=0,
+                    max=9999,
                     tooltip="steps left out at the start: begin at a lower noise level, for a second pass; 13B dev: 17",
                 ),
                 io.Int.Input(
-                    "skip_final_steps", default=0, min=0, max=9999,
+                    "skip_final_steps",
+                    default=0,
+                    min=0,
+                    max=9999,
                     tooltip="steps left out at the end; the last step that remains goes to 0; 13B dev, first pass: 3",
                 ),
                 io.Float.Input(
-                    "threshold", default=THRESHOLD, min=0.001, max=0.999, step=0.001, advanced=True,
+                    "threshold",
+                    default=THRESHOLD,
+                    min=0.001,
+                    max=0.999,
+                    step=0.001,
+                    advanced=True,
                     tooltip="share of the noise that the linear half removes (0..1)",
                 ),
             ],
             outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="noise levels from high to 0")],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, steps, skip_initial_steps, skip_final_steps, threshold=THRESHOLD):

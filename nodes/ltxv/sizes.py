@@ -28,8 +28,14 @@ class LTXVSizes(io.ComfyNode):
                 HEIGHT,
                 LENGTH,
                 io.Float.Input(
-                    "downscale_factor", default=DOWNSCALE_FACTOR, min=0.1, max=1.0, step=0.0000001, round=False,
-                    advanced=True, tooltip="size of the first pass to the size you want; the pipelines use 2/3",
+                    "downscale_factor",
+                    default=DOWNSCALE_FACTOR,
+                    min=0.1,
+                    max=1.0,
+                    step=0.0000001,
+                    round=False,
+                    advanced=True,
+                    tooltip="size of the first pass to the size you want; the pipelines use 2/3",
                 ),
             ],
             outputs=[
@@ -39,7 +45,7 @@ class LTXVSizes(io.ComfyNode):
                 io.Int.Output(display_name="first_pass_width", tooltip="width of the first pass, half of the second"),
                 io.Int.Output(display_name="first_pass_height", tooltip="height of the first pass, in pixels"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, width, height, length, downscale_factor=DOWNSCALE_FACTOR):
@@ -87,12 +93,7 @@ class LTXVFitFrames(io.ComfyNode):
             description="Bring decoded frames to the size and length you asked for: resize what multi-scale enlarged "
             "to the padded size, then crop the padding.",
             search_aliases=["crop back", "unpad", "resize", "multi-scale"],
-            inputs=[
-                io.Image.Input("images", tooltip="decoded frames"),
-                WIDTH,
-                HEIGHT,
-                LENGTH,
-            ],
+            inputs=[io.Image.Input("images", tooltip="decoded frames"), WIDTH, HEIGHT, LENGTH],
             outputs=[io.Image.Output(display_name="images", tooltip="frames of exactly this size and length")],
         )
 

@@ -117,8 +117,8 @@ class WanCameraPathFromText(io.ComfyNode):
                     default="",
                     multiline=True,
                     optional=True,
-                    tooltip="lines of 19 numbers (time, fx fy cx cy 0 0, 3x4 world-to-camera) below a header, "
-                    "or JSON rows or matrices",
+                    tooltip="lines of 19 numbers (time, fx fy cx cy 0 0, 3x4 world-to-camera) below a header, or JSON "
+                    "rows or matrices",
                 ),
                 io.Int.Input(
                     "length",
@@ -161,8 +161,8 @@ class WanCameraEmbedding(io.ComfyNode):
             node_id="OnerWanCameraEmbedding",
             display_name="Wan Camera Embedding",
             category="Oner/conditioning",
-            description="The Pluecker embedding of a camera path with the trained intrinsics, and a "
-            "picture of the path.",
+            description="The Pluecker embedding of a camera path with the trained intrinsics, and a picture of the "
+            "path.",
             search_aliases=["plucker", "camera conditions", "camera preview", "camera intrinsics"],
             inputs=[
                 CameraPathType.Input("path", tooltip="camera path as long as the video"),

@@ -87,8 +87,8 @@ class WanFunConditioning(io.ComfyNode):
                 io.Image.Input(
                     "control_video",
                     optional=True,
-                    tooltip="pose, depth, edges or trajectories, a frame for "
-                    "each of the video; the last is held if there are fewer",
+                    tooltip="pose, depth, edges or trajectories, a frame for each of the video; the last is held if "
+                    "there are fewer",
                 ),
                 io.Image.Input(
                     "inpaint_video", optional=True, tooltip="video of which the masked part is generated anew"

@@ -98,8 +98,8 @@ class WanControlVideoMerge(io.ComfyNode):
         frames = video_1.shape[0], video_2.shape[0]
         if frames[0] != frames[1] and lengths == "refuse":
             raise ValueError(
-                f"video_1 has {frames[0]} frames and video_2 {frames[1]}: make them equal or choose "
-                "another rule in lengths"
+                f"video_1 has {frames[0]} frames and video_2 {frames[1]}: make them equal or choose another rule in "
+                "lengths"
             )
         length = min(frames) if lengths == "cut to the shorter" else max(frames)
         second = fit_images(video_2, video_1.shape[2], video_1.shape[1])

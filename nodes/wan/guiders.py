@@ -46,8 +46,8 @@ class WanExpertsGuider(io.ComfyNode):
             node_id="OnerWanExpertsGuider",
             display_name="Wan Experts Guider",
             category="Oner/guiders",
-            description="Runs Wan 2.2's high- and low-noise experts in one run, in one to three phases with their "
-            "own CFG. Also for single models.",
+            description="Runs Wan 2.2's high- and low-noise experts in one run, in one to three phases with their own "
+            "CFG. Also for single models.",
             search_aliases=["moe", "high noise low noise", "DualModelGuider", "CFGZeroStar", "APG", "SLG", "phases"],
             inputs=[
                 io.Model.Input("model_high", tooltip="high-noise expert, or the only model"),

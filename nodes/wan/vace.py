@@ -112,13 +112,35 @@ class WanVACEComposer(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, positive, negative, vae, width, height, length, batch_size, strength, strength_2, mask_grow,
-        mask_negate, mask_box, keep_frames, positions, outpaint, control_video=None, control_video_2=None,
-        control_mask=None, images=None, background=None, **references,
-    ):  # fmt: skip
+        cls,
+        model,
+        positive,
+        negative,
+        vae,
+        width,
+        height,
+        length,
+        batch_size,
+        strength,
+        strength_2,
+        mask_grow,
+        mask_negate,
+        mask_box,
+        keep_frames,
+        positions,
+        outpaint,
+        control_video=None,
+        control_video_2=None,
+        control_mask=None,
+        images=None,
+        background=None,
+        **references,
+    ):
         if not isinstance(model.model, model_base.WAN21_Vace):
-            raise ValueError(f"the model is a {type(model.model).__name__}; load a Wan VACE model, "
-                             "or use Wan Fun Conditioning for this one")  # fmt: skip
+            raise ValueError(
+                f"the model is a {type(model.model).__name__}; load a Wan VACE model, or use Wan Fun Conditioning for "
+                "this one"
+            )
         for name, value in (("width", width), ("height", height)):
             if value % 16:
                 raise ValueError(f"{name} is {value}; VACE needs multiples of 16: use {nearest(value, 16)}")
@@ -131,15 +153,22 @@ class WanVACEComposer(io.ComfyNode):
         if mask is not None:
             mask = composer.shape_masks(
                 composer.fit_masks(mask, canvas.inner_width, canvas.inner_height),
-                negate=mask_negate, box=mask_box, grow=mask_grow,
-            )  # fmt: skip
+                negate=mask_negate,
+                box=mask_box,
+                grow=mask_grow,
+            )
         streams, notes = [], []
         for control in (control_video, control_video_2):
             if control is not None or not streams:
                 stream, more = composer.compose(
-                    canvas, length, control=control, mask=mask, keep_frames=keep_frames, injected=images,
+                    canvas,
+                    length,
+                    control=control,
+                    mask=mask,
+                    keep_frames=keep_frames,
+                    injected=images,
                     positions=positions,
-                )  # fmt: skip
+                )
                 streams.append(stream)
                 notes += [note for note in more if note not in notes]
         latent_format = model.model.latent_format
@@ -157,9 +186,16 @@ class WanVACEComposer(io.ComfyNode):
         values = {"vace_frames": frames, "vace_mask": masks, "vace_strength": [strength, strength_2][: len(streams)]}
         latent = {"samples": torch.zeros(batch_size, 16, *frames[0].shape[2:])}
         if canvas.outpaints:
-            notes.append(f"the source fills {canvas.inner_width} x {canvas.inner_height} of {width} x {height} pixels, "
-                         f"from {canvas.left} left and {canvas.top} top")  # fmt: skip
+            notes.append(
+                f"the source fills {canvas.inner_width} x {canvas.inner_height} of {width} x {height} pixels, from "
+                f"{canvas.left} left and {canvas.top} top"
+            )
         return io.NodeOutput(
-            composer.append_lists(positive, values), composer.append_lists(negative, values), latent, len(prefix),
-            streams[0].video, streams[0].mask, "\n".join(notes),
-        )  # fmt: skip
+            composer.append_lists(positive, values),
+            composer.append_lists(negative, values),
+            latent,
+            len(prefix),
+            streams[0].video,
+            streams[0].mask,
+            "\n".join(notes),
+        )

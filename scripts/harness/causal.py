@@ -23,9 +23,16 @@ def wan_weights(
 
     with torch.device("meta"):
         model = WanModel(
-            in_dim=channels, out_dim=channels, dim=dim, ffn_dim=ffn, num_heads=dim // 128, num_layers=layers,
-            text_dim=text, cross_attn_norm=True, operations=comfy.ops.disable_weight_init,
-        )  # fmt: skip
+            in_dim=channels,
+            out_dim=channels,
+            dim=dim,
+            ffn_dim=ffn,
+            num_heads=dim // 128,
+            num_layers=layers,
+            text_dim=text,
+            cross_attn_norm=True,
+            operations=comfy.ops.disable_weight_init,
+        )
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for name, value in model.state_dict().items():
@@ -65,10 +72,14 @@ def tiny_recorder(
     identity = {"model": fingerprint(patcher), "shape": list(LATENT)}
     folder.mkdir(exist_ok=True)
     return Recorder(
-        folder, rollout, identity,
+        folder,
+        rollout,
+        identity,
         decoder=None if vae is None else StreamDecoder(vae.first_stage_model),
-        to_vae=patcher.model.process_latent_out, from_vae=patcher.model.process_latent_in, tail=4,
-    )  # fmt: skip
+        to_vae=patcher.model.process_latent_out,
+        from_vae=patcher.model.process_latent_in,
+        tail=4,
+    )
 
 
 def main() -> None:

@@ -92,12 +92,27 @@ def start(base: Path, port: int) -> Server:
         raise RuntimeError("No ComfyUI found: run scripts/bootstrap.py or set COMFYUI_PATH")
     options = [] if has_accelerator() else ["--cpu"]
     process = subprocess.Popen(
-        [sys.executable, str(comfy / "main.py"), *options, "--base-directory", str(base), "--port", str(port),
-         "--database-url", "sqlite:///:memory:", "--disable-api-nodes", "--disable-auto-launch"],
-        cwd=comfy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        [
+            sys.executable,
+            str(comfy / "main.py"),
+            *options,
+            "--base-directory",
+            str(base),
+            "--port",
+            str(port),
+            "--database-url",
+            "sqlite:///:memory:",
+            "--disable-api-nodes",
+            "--disable-auto-launch",
+        ],
+        cwd=comfy,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,  # Ctrl-C is ours to pass on
-    )  # fmt: skip
+    )
     return Server(url=f"http://127.0.0.1:{port}", base=base, process=process)
 
 

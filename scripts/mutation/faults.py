@@ -311,11 +311,7 @@ FAULTS = (
         ("tests/unit/wan/test_vace.py",),
     ),
     Fault(
-        "Wan: motion without its clamp",
-        "wan/motion.py",
-        ".clamp(-LIMIT, LIMIT)",
-        "",
-        ("tests/unit/wan/test_tools.py",),
+        "Wan: motion without its clamp", "wan/motion.py", ".clamp(-LIMIT, LIMIT)", "", ("tests/unit/wan/test_tools.py",)
     ),
     Fault(
         "LongLive: one sink frame too many",

@@ -65,8 +65,8 @@ def run(scenario: Scenario, label: str) -> str:
     worst = max(checks, key=lambda check: (not check.ok, check.error / check.tolerance if check.tolerance else 0))
     outcome = "ok" if worst.ok else "failed"
     print(
-        f"{outcome:9} {label}  {len(checks)} checks, worst {worst.name}: "
-        f"error {worst.error:.1e}, tolerance {worst.tolerance:.1e}",
+        f"{outcome:9} {label}  {len(checks)} checks, worst {worst.name}: error {worst.error:.1e}, tolerance "
+        f"{worst.tolerance:.1e}",
         flush=True,
     )
     return outcome

@@ -71,9 +71,12 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
         return None
     root = path.parent.parent  # files are named from the folder above ll1/, ll2/ and vae/
     run: dict[str, Callable] = {
-        "ll1_resume": resume, "flow_unipc_trajectory": trajectory, "vae21_decode": decode,
-        "ll1_rollout": rollout_check, "ll2_rollout": rollout_check,
-    }  # fmt: skip
+        "ll1_resume": resume,
+        "flow_unipc_trajectory": trajectory,
+        "vae21_decode": decode,
+        "ll1_rollout": rollout_check,
+        "ll2_rollout": rollout_check,
+    }
     fields = FIELDS[data["kind"]]
     if data["kind"] != "ll1_rollout":
         return [Scenario(path, knowing(fields, data, lambda: run[data["kind"]](root, data)))]
@@ -123,9 +126,14 @@ def settings_of(data: dict) -> Settings:
     if data["kind"] == "ll1_rollout":
         return Settings(steps=len(data["sigmas"]), shift=data["shift"], relative=ROPE[data["rope"]], **common)
     return Settings(
-        steps=data["num_steps"], shift=data["shift"], solver="unipc", shot_sink=data["multi_shot_sink"],
-        shot_offset=int(data["shot_rope_offset_frames"]), channels=data["latent_channels"], **common,
-    )  # fmt: skip
+        steps=data["num_steps"],
+        shift=data["shift"],
+        solver="unipc",
+        shot_sink=data["multi_shot_sink"],
+        shot_offset=int(data["shot_rope_offset_frames"]),
+        channels=data["latent_channels"],
+        **common,
+    )
 
 
 def segments_of(data: dict, prompts: Tensor) -> list[Segment]:
@@ -190,10 +198,15 @@ def make_rollout(
 
     first = bank["noise"]
     take = Rollout(
-        net, settings_of(data), segments_of(data, bank["prompts"]),
-        (first.shape[0], first.shape[1], *first.shape[3:]), noise, torch.device("cpu"),
-        frames=data["num_latent_frames"], on_flow=on_flow,
-    )  # fmt: skip
+        net,
+        settings_of(data),
+        segments_of(data, bank["prompts"]),
+        (first.shape[0], first.shape[1], *first.shape[3:]),
+        noise,
+        torch.device("cpu"),
+        frames=data["num_latent_frames"],
+        on_flow=on_flow,
+    )
     return take, tensors
 
 

@@ -36,16 +36,7 @@ from oner.ltx.ltxv.sizes import first_pass_side
 from oner.ltx.ltxv.stg import perturbs
 from oner.ltx.schedules import shifted_sigmas
 from oner.utils.latent_statistics import compress_tones, match_statistics
-from parity.scenario import (
-    Check,
-    Fields,
-    Scenario,
-    UnknownField,
-    absolute_error,
-    knowing,
-    mismatch,
-    relative_error,
-)
+from parity.scenario import Check, Fields, Scenario, UnknownField, absolute_error, knowing, mismatch, relative_error
 
 SCHEDULE_TOLERANCE, TENSOR_TOLERANCE = 1e-6, 1e-5
 MODES = {
@@ -88,10 +79,7 @@ TABLE_FIELDS = {
         each=Fields(
             "stochastic_sampling decode_timestep decode_noise_scale downscale_factor",
             fixed={"stg_mode": "attention_values"},
-            nested={
-                "first_pass": PASS,
-                "second_pass": replace(PASS, read=f"{PASS.read} tone_map_compression_ratio"),
-            },
+            nested={"first_pass": PASS, "second_pass": replace(PASS, read=f"{PASS.read} tone_map_compression_ratio")},
         )
     ),
 }

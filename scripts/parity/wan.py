@@ -75,15 +75,13 @@ FIELDS = {
     "sigmas": Fields(
         nested={
             "tables": Fields(
-                "schedule steps shift sigmas",
-                nested={"split": Fields(each=Fields("index high_steps low_steps"))},
+                "schedule steps shift sigmas", nested={"split": Fields(each=Fields("index high_steps low_steps"))}
             )
         }
     ),
     "solvers": Fields(nested={"trajectories": Fields("name solver steps shift", fixed={"dtype": "torch.float64"})}),
     "riflex": Fields(
-        "dim theta",
-        nested={"tables": Fields("name latent_frames k divide_by positions changed_index changed_value")},
+        "dim theta", nested={"tables": Fields("name latent_frames k divide_by positions changed_index changed_value")}
     ),
     "lora": Fields(
         "strength base_file",
@@ -226,9 +224,14 @@ def run_conditioning(path: Path, data: dict) -> list[Check]:
     guider = PhaseGuider(models[0], plan, *models[1:])
     guider.set_conds(positive, negative)
     final = guider.sample(
-        tensors["noise"], latent["samples"], comfy.samplers.ksampler("euler"), sigmas, latent.get("noise_mask"),
-        disable_pbar=True, seed=0,
-    )  # fmt: skip
+        tensors["noise"],
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        sigmas,
+        latent.get("noise_mask"),
+        disable_pbar=True,
+        seed=0,
+    )
     final = models[0].model.latent_format.process_in(final)
     return [*checks, Check("latents_final", relative_error(final, tensors["latents_final"]), VELOCITY)]
 
@@ -237,8 +240,12 @@ def check_prepared(model: Any, values: dict, latent: dict, tensors: dict[str, Te
     """What the model makes of the conditioning, against the reference's tensors."""
     base = model.model
     device = torch.device("cpu")
-    y = base.concat_cond(noise=tensors["noise"], device=device, denoise_mask=latent.get("noise_mask"), **{
-        key: value for key, value in values.items() if key.startswith("concat")})  # fmt: skip
+    y = base.concat_cond(
+        noise=tensors["noise"],
+        device=device,
+        denoise_mask=latent.get("noise_mask"),
+        **{key: value for key, value in values.items() if key.startswith("concat")},
+    )
     checks = [Check("y", relative_error(y, tensors["expected.y"]), PREPARED)]
     conds = base.extra_conds(noise=tensors["noise"], device=device, **values)
     if "expected.ref_latent" in tensors:
@@ -283,9 +290,14 @@ def check_step(
     guider.set_conds(positive, negative)
     guider.set_cfg(6.0)
     guider.sample(
-        tensors["noise"], latent["samples"], comfy.samplers.KSAMPLER(one_evaluation), torch.tensor([sigma, 0.0]),
-        latent.get("noise_mask"), disable_pbar=True, seed=0,
-    )  # fmt: skip
+        tensors["noise"],
+        latent["samples"],
+        comfy.samplers.KSAMPLER(one_evaluation),
+        torch.tensor([sigma, 0.0]),
+        latent.get("noise_mask"),
+        disable_pbar=True,
+        seed=0,
+    )
     timestep, frames = tensors[f"step{step}.timestep"], tensors["noise"].shape[2]
     checks = []
     for chunk, name in enumerate(("velocity_cond", "velocity_uncond")):
@@ -303,10 +315,12 @@ def camera_path(entry: dict, folder: Path) -> camera.CameraPath:
     if entry["kind"] == "file":
         return camera.parse((folder / entry["file"]).read_text())
     if entry["kind"] == "join":
-        return camera.join(*(
-            camera.move(part["moves"], part["frames"], speed=part["speed"])
-            for part in (entry["first"], entry["second"])
-        ))  # fmt: skip
+        return camera.join(
+            *(
+                camera.move(part["moves"], part["frames"], speed=part["speed"])
+                for part in (entry["first"], entry["second"])
+            )
+        )
     return camera.move(entry["moves"], entry["frames"], speed=entry["speed"])
 
 

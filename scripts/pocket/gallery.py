@@ -93,10 +93,7 @@ _LTX_TWO_PASSES = _LTX | {
 _LTX_DECODE = {"decode_settings": "vae"}
 _LTX_DECODE_NOTE = "**Decode settings** is bypassed, as the VAE has no timestep"
 
-_LTX_23 = {
-    "model.model_name": graphs.LTX2_FILE,
-    "text_encoder.folder": "pocket_gemma",
-}
+_LTX_23 = {"model.model_name": graphs.LTX2_FILE, "text_encoder.folder": "pocket_gemma"}
 _LTX_23_TWO_STAGES = _LTX_23 | {
     "upscaler.model_name": "pocket_ltx_upsampler_x2.safetensors",
     "size.width": 128,

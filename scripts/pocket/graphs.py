@@ -95,14 +95,22 @@ def ltx_ic(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int =
     for i in range(len(scenes)):
         prompt[f"control_{i}"] = _node("LoadImage", image=f"control_{i}.webp")
         prompt[f"given_{i}"] = _node(
-            "OnerLTXReferenceVideo", positive=[f"positive_{i}", 0], negative=["negative", 0], vae=["vae", 0],
-            video=[f"control_{i}", 0], latent=["empty", 0], strength=1.0, attention_strength=1.0,
+            "OnerLTXReferenceVideo",
+            positive=[f"positive_{i}", 0],
+            negative=["negative", 0],
+            vae=["vae", 0],
+            video=[f"control_{i}", 0],
+            latent=["empty", 0],
+            strength=1.0,
+            attention_strength=1.0,
             iclora_parameters=["ic", 1],
-        )  # fmt: skip
+        )
         prompt[f"sampler_{i}"]["inputs"] |= {
-            "model": ["ic", 0], "positive": [f"given_{i}", 0], "negative": [f"given_{i}", 1],
+            "model": ["ic", 0],
+            "positive": [f"given_{i}", 0],
+            "negative": [f"given_{i}", 1],
             "latent_image": [f"given_{i}", 2],
-        }  # fmt: skip
+        }
         prompt[f"bare_{i}"] = _node(
             "OnerLTXCrop", positive=[f"given_{i}", 0], negative=[f"given_{i}", 1], latent=[f"sampler_{i}", 0]
         )
@@ -116,9 +124,17 @@ def ltx_image(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: in
     for i in range(len(scenes)):
         prompt[f"image_{i}"] = _node("LoadImage", image=f"first_{i}.png")
         prompt[f"given_{i}"] = _node(
-            "LTXVImgToVideo", positive=[f"positive_{i}", 0], negative=["negative", 0], vae=["vae", 0],
-            image=[f"image_{i}", 0], width=64, height=64, length=frames, batch_size=1, strength=1.0,
-        )  # fmt: skip
+            "LTXVImgToVideo",
+            positive=[f"positive_{i}", 0],
+            negative=["negative", 0],
+            vae=["vae", 0],
+            image=[f"image_{i}", 0],
+            width=64,
+            height=64,
+            length=frames,
+            batch_size=1,
+            strength=1.0,
+        )
         inputs = prompt[f"sampler_{i}"]["inputs"]
         inputs["positive"], inputs["negative"] = [f"given_{i}", 0], [f"given_{i}", 1]
         inputs["latent_image"] = [f"given_{i}", 2]
@@ -137,12 +153,18 @@ def ltx2(scenes: list[Scene], seed: int, _steps: int, _cfg: float, frames: int =
             "OnerTextEncoderLoader", folder="pocket_gemma", type="ltx-2", projection=["model", 3], device="default"
         ),
         "empty": _node(
-            "OnerLTXEmptyLatent", width=size, height=size, length=frames, fps=24.0, batch_size=1, stages=stages,
+            "OnerLTXEmptyLatent",
+            width=size,
+            height=size,
+            length=frames,
+            fps=24.0,
+            batch_size=1,
+            stages=stages,
             audio=True,
         ),
         "sampler": _node("KSamplerSelect", sampler_name="euler"),
         "sigmas_1": _node("OnerLTXSigmaPreset", preset="distilled stage 1"),
-    }  # fmt: skip
+    }
     if stages == "two":
         prompt["sigmas_2"] = _node("OnerLTXSigmaPreset", preset="distilled stage 2")
         prompt["upsampler"] = _node("LatentUpscaleModelLoader", model_name="pocket_ltx_upsampler_x2.safetensors")
@@ -155,9 +177,12 @@ def ltx2(scenes: list[Scene], seed: int, _steps: int, _cfg: float, frames: int =
         last = f"stage_1_{i}"
         if stages == "two":
             prompt[f"large_{i}"] = _node(
-                "OnerLTXStageHandOver", positive=[f"positive_{i}", 0], latent=[last, 0],
-                upscale_model=["upsampler", 0], vae=["model", 1],
-            )  # fmt: skip
+                "OnerLTXStageHandOver",
+                positive=[f"positive_{i}", 0],
+                latent=[last, 0],
+                upscale_model=["upsampler", 0],
+                vae=["model", 1],
+            )
             prompt |= _stage(f"2_{i}", [f"large_{i}", 0], [f"large_{i}", 1], ["sigmas_2", 0], seed + i + 1)
             last = f"stage_2_{i}"
         prompt[f"parts_{i}"] = _node("OnerLTXStageOutput", latent=[last, 0], audio_source="last stage")
@@ -171,10 +196,14 @@ def _stage(name: str, positive: list, latent: list, sigmas: list, seed: int) -> 
         f"guider_{name}": _node("BasicGuider", model=["model", 0], conditioning=positive),
         f"noise_{name}": _node("RandomNoise", noise_seed=seed),
         f"stage_{name}": _node(
-            "SamplerCustomAdvanced", noise=[f"noise_{name}", 0], guider=[f"guider_{name}", 0], sampler=["sampler", 0],
-            sigmas=sigmas, latent_image=latent,
+            "SamplerCustomAdvanced",
+            noise=[f"noise_{name}", 0],
+            guider=[f"guider_{name}", 0],
+            sampler=["sampler", 0],
+            sigmas=sigmas,
+            latent_image=latent,
         ),
-    }  # fmt: skip
+    }
 
 
 def ltx2_two_stages(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int = 17) -> Prompt:
@@ -241,10 +270,20 @@ def _wan_fun(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int
         prompt |= _sampled(i, scene, ["shift", 0], [f"fun_{i}", 2], seed, steps, cfg)
         prompt[f"image_{i}"] = _node("LoadImage", image=file.format(i))
         prompt[f"fun_{i}"] = _node(
-            "OnerWanFunConditioning", model=["model", 0], positive=[f"positive_{i}", 0], negative=["negative", 0],
-            vae=["vae", 0], width=64, height=64, length=frames, batch_size=1, control_strength=1.0, start_percent=0.0,
-            end_percent=1.0, **{given: [f"image_{i}", 0]},
-        )  # fmt: skip
+            "OnerWanFunConditioning",
+            model=["model", 0],
+            positive=[f"positive_{i}", 0],
+            negative=["negative", 0],
+            vae=["vae", 0],
+            width=64,
+            height=64,
+            length=frames,
+            batch_size=1,
+            control_strength=1.0,
+            start_percent=0.0,
+            end_percent=1.0,
+            **{given: [f"image_{i}", 0]},
+        )
         inputs = prompt[f"sampler_{i}"]["inputs"]
         inputs["positive"], inputs["negative"] = [f"fun_{i}", 0], [f"fun_{i}", 1]
         prompt[f"clip_{i}"] = _node("VAEDecode", samples=[f"sampler_{i}", 0], vae=["vae", 0])
@@ -258,26 +297,59 @@ def longlive(name: str, text: str, length: int, seed: int, steps: int = 4) -> Pr
     """
     return {
         "causal": _node(
-            "OnerLongLiveLoader", model_name="pocket_wan_causal.safetensors", lora_name="none", strength=1.0,
-            part="auto", weight_dtype="default", save_as="",
+            "OnerLongLiveLoader",
+            model_name="pocket_wan_causal.safetensors",
+            lora_name="none",
+            strength=1.0,
+            part="auto",
+            weight_dtype="default",
+            save_as="",
         ),
         "clip": _text_encoder("pocket_umt5", "wan"),
         "vae": _node("VAELoader", vae_name="pocket_wan_vae.safetensors"),
         "settings": _node(
-            "OnerLongLiveSettings", preset="LongLive 1.0 endless", window=9, sink=3, block=0, steps=steps, shift=0.0,
-            positions="preset", fps=0,
+            "OnerLongLiveSettings",
+            preset="LongLive 1.0 endless",
+            window=9,
+            sink=3,
+            block=0,
+            steps=steps,
+            shift=0.0,
+            positions="preset",
+            fps=0,
         ),
         f"schedule_{name}": _node(
-            "OnerLongLivePromptSchedule", clip=["clip", 0], text=text, settings=["settings", 0], format="lines",
-            switch_frames="40", line=1, blocks_per_shot=4,
+            "OnerLongLivePromptSchedule",
+            clip=["clip", 0],
+            text=text,
+            settings=["settings", 0],
+            format="lines",
+            switch_frames="40",
+            line=1,
+            blocks_per_shot=4,
         ),
         f"take_{name}": _node(
-            "OnerLongLiveRollout", model=["causal", 0], positive=[f"schedule_{name}", 0], settings=["settings", 0],
-            vae=["vae", 0], width=64, height=64, length=length, seed=seed, cfg=1.0, filename_prefix=name, batch_size=1,
-            last_frames=min(length, 1024), checkpoint_blocks=0, cache_storage="model", cache_device="gpu", crf=18,
-            denoise=1.0, compile=False,
+            "OnerLongLiveRollout",
+            model=["causal", 0],
+            positive=[f"schedule_{name}", 0],
+            settings=["settings", 0],
+            vae=["vae", 0],
+            width=64,
+            height=64,
+            length=length,
+            seed=seed,
+            cfg=1.0,
+            filename_prefix=name,
+            batch_size=1,
+            last_frames=min(length, 1024),
+            checkpoint_blocks=0,
+            cache_storage="model",
+            cache_device="gpu",
+            crf=18,
+            denoise=1.0,
+            compile=False,
         ),
-    }  # fmt: skip
+    }
 
 
 def video_file(pictures: list, prefix: str, fps: float, scale: int) -> Prompt:
@@ -312,10 +384,19 @@ def _sampled(i: int, scene: Scene, model: list, latent: list, seed: int, steps: 
     return {
         f"positive_{i}": _node("CLIPTextEncode", clip=["clip", 0], text=world.caption(scene)),
         f"sampler_{i}": _node(
-            "KSampler", model=model, positive=[f"positive_{i}", 0], negative=["negative", 0], latent_image=latent,
-            seed=seed + i, steps=steps, cfg=cfg, sampler_name="euler", scheduler="simple", denoise=1.0,
+            "KSampler",
+            model=model,
+            positive=[f"positive_{i}", 0],
+            negative=["negative", 0],
+            latent_image=latent,
+            seed=seed + i,
+            steps=steps,
+            cfg=cfg,
+            sampler_name="euler",
+            scheduler="simple",
+            denoise=1.0,
         ),
-    }  # fmt: skip
+    }
 
 
 def prompts(count: int, frames: int, seed: int = 64) -> list[Scene]:

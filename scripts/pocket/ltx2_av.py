@@ -199,9 +199,16 @@ class Forward(nn.Module):
             own_y = _ada(b, b.audio_scale_shift_table, mod_y)
             video = _attend(video, b.attn1, b.attn2, own_x, pe_x, context_x, bias, b.prompt_scale_shift_table, prompt_x)
             sound = _attend(
-                sound, b.audio_attn1, b.audio_attn2, own_y, pe_y, context_y, bias, b.audio_prompt_scale_shift_table,
+                sound,
+                b.audio_attn1,
+                b.audio_attn2,
+                own_y,
+                pe_y,
+                context_y,
+                bias,
+                b.audio_prompt_scale_shift_table,
                 prompt_y,
-            )  # fmt: skip
+            )
             ax = _ada(b, b.scale_shift_table_a2v_ca_video[:4], cross_x)
             ay = _ada(b, b.scale_shift_table_a2v_ca_audio[:4], cross_y)
             nx, ny = rms_norm(video), rms_norm(sound)

@@ -32,9 +32,16 @@ def paste_frames(
 
 
 def contact_sheet(
-    clips: list[torch.Tensor], captions: list[str], across: int = 1, columns: int = 6, rows: int = 2, side: int = 192,
-    gap: int = 4, margin: int = 22, font: int = 13,
-) -> Image.Image:  # fmt: skip
+    clips: list[torch.Tensor],
+    captions: list[str],
+    across: int = 1,
+    columns: int = 6,
+    rows: int = 2,
+    side: int = 192,
+    gap: int = 4,
+    margin: int = 22,
+    font: int = 13,
+) -> Image.Image:
     """Clips, `across` to a row, each as columns x rows frames under its caption, which has `margin` pixels."""
     from PIL import Image, ImageDraw
 

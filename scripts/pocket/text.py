@@ -46,14 +46,31 @@ def write_folders(folder: Path) -> None:
     from transformers import Gemma3TextConfig, Gemma3TextModel, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
     shape = {
-        "vocab_size": len(TOKENS), "d_model": WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 1,
-        "feed_forward_proj": "gated-gelu", "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
-    }  # fmt: skip
+        "vocab_size": len(TOKENS),
+        "d_model": WIDTH,
+        "d_kv": 8,
+        "d_ff": 16,
+        "num_layers": 1,
+        "num_heads": 1,
+        "feed_forward_proj": "gated-gelu",
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+    }
     gemma = Gemma3TextConfig(
-        vocab_size=len(TOKENS), hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1,
-        num_key_value_heads=1, head_dim=8, query_pre_attn_scalar=8, layer_types=["full_attention"], pad_token_id=0,
-        bos_token_id=1, eos_token_id=1,
-    )  # fmt: skip
+        vocab_size=len(TOKENS),
+        hidden_size=WIDTH,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        layer_types=["full_attention"],
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=1,
+    )
     for name, config, kind in (
         ("pocket_t5", T5Config(**shape), T5EncoderModel),
         ("pocket_umt5", UMT5Config(**shape), UMT5EncoderModel),

@@ -33,13 +33,19 @@ SHARPNESS = 1.1  # of the soft edge: the slope of its sigmoid per pixel
 
 # (colour, shape, direction) never seen in training, on either background. Every pair of the three words is seen.
 HELD_OUT = (
-    ("red", "circle", "up"), ("red", "triangle", "left"),
-    ("green", "square", "right"), ("green", "circle", "down"),
-    ("blue", "triangle", "up"), ("blue", "square", "left"),
-    ("yellow", "circle", "right"), ("yellow", "triangle", "down"),
-    ("purple", "square", "up"), ("purple", "circle", "left"),
-    ("cyan", "triangle", "right"), ("cyan", "square", "down"),
-)  # fmt: skip
+    ("red", "circle", "up"),
+    ("red", "triangle", "left"),
+    ("green", "square", "right"),
+    ("green", "circle", "down"),
+    ("blue", "triangle", "up"),
+    ("blue", "square", "left"),
+    ("yellow", "circle", "right"),
+    ("yellow", "triangle", "down"),
+    ("purple", "square", "up"),
+    ("purple", "circle", "left"),
+    ("cyan", "triangle", "right"),
+    ("cyan", "square", "down"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,26 @@ def parse(sentence: str) -> Scene:
 
 
 VOCABULARY = (
-    "a", *COLOURS, *SHAPES, "moving", *DIRECTIONS, "on", *BACKGROUNDS, "background", "and", "outlined", "still", "with",
-    "tone", "low", "high", "small", "large", "slow", "fast",
-)  # fmt: skip
+    "a",
+    *COLOURS,
+    *SHAPES,
+    "moving",
+    *DIRECTIONS,
+    "on",
+    *BACKGROUNDS,
+    "background",
+    "and",
+    "outlined",
+    "still",
+    "with",
+    "tone",
+    "low",
+    "high",
+    "small",
+    "large",
+    "slow",
+    "fast",
+)
 
 
 def combinations(held_out: bool | None = None) -> list[tuple[str, str, str, str]]:

@@ -43,9 +43,15 @@ def tiny_video(length: int, fps: float = 16) -> Video:
 def models(g: Graph, preset: str = "LongLive 1.0") -> tuple[Node, Node, Node, Node]:
     """Model, text encoder, VAE and settings of LongLive 1.0."""
     model = g.node(
-        "OnerLongLiveLoader", "model",
-        model_name=BASE, lora_name=LORA, strength=1.0, part="auto", weight_dtype="default", save_as="",
-    )  # fmt: skip
+        "OnerLongLiveLoader",
+        "model",
+        model_name=BASE,
+        lora_name=LORA,
+        strength=1.0,
+        part="auto",
+        weight_dtype="default",
+        save_as="",
+    )
     encoder = text_encoder(g)
     vae = g.node("VAELoader", "vae", title="VAE", vae_name=VAE)
     return model, encoder, vae, settings(g, preset)
@@ -59,32 +65,63 @@ def text_encoder(g: Graph) -> Node:
 
 def settings(g: Graph, preset: str) -> Node:
     return g.node(
-        "OnerLongLiveSettings", "settings",
-        preset=preset, window=0, sink=-1, block=0, steps=0, shift=0.0, positions="preset", fps=0,
-    )  # fmt: skip
+        "OnerLongLiveSettings",
+        "settings",
+        preset=preset,
+        window=0,
+        sink=-1,
+        block=0,
+        steps=0,
+        shift=0.0,
+        positions="preset",
+        fps=0,
+    )
 
 
 def schedule(g: Graph, encoder: Node, chosen: Node, text: str) -> Node:
     return g.node(
-        "OnerLongLivePromptSchedule", "prompt", title="Prompts",
-        clip=encoder.out(0), text=text, settings=chosen.out(0), format="lines",
-        switch_frames="40, 80, 120, 160, 200", line=1, blocks_per_shot=4,
-    )  # fmt: skip
+        "OnerLongLivePromptSchedule",
+        "prompt",
+        title="Prompts",
+        clip=encoder.out(0),
+        text=text,
+        settings=chosen.out(0),
+        format="lines",
+        switch_frames="40, 80, 120, 160, 200",
+        line=1,
+        blocks_per_shot=4,
+    )
 
 
 OPTIONS = {
-    "last_frames": 16, "checkpoint_blocks": 40, "cache_storage": "model", "cache_device": "gpu", "crf": 18, "compile": False,
+    "last_frames": 16,
+    "checkpoint_blocks": 40,
+    "cache_storage": "model",
+    "cache_device": "gpu",
+    "crf": 18,
+    "compile": False,
     "cuda_graphs": False,
-}  # fmt: skip
+}
 
 
 def rollout(g: Graph, model: Node, positive: Node, chosen: Node, length: int, **inputs) -> Node:
     """The rollout node with every widget set."""
     widgets = {
-        "width": 832, "height": 480, "length": length, "seed": 1, "cfg": 1.0, "filename_prefix": "longlive",
-        "batch_size": 1, "denoise": 1.0, **OPTIONS,
-    }  # fmt: skip
+        "width": 832,
+        "height": 480,
+        "length": length,
+        "seed": 1,
+        "cfg": 1.0,
+        "filename_prefix": "longlive",
+        "batch_size": 1,
+        "denoise": 1.0,
+        **OPTIONS,
+    }
     return g.node(
-        "OnerLongLiveRollout", "rollout",
-        model=model.out(0), positive=positive.out(0), settings=chosen.out(0), **{**widgets, **inputs},
-    )  # fmt: skip
+        "OnerLongLiveRollout",
+        "rollout",
+        model=model.out(0),
+        positive=positive.out(0),
+        settings=chosen.out(0),
+        **{**widgets, **inputs},
+    )

@@ -20,10 +20,15 @@ PROMPTS = """0s: Wide shot of a lighthouse on a cliff at dawn, waves break below
 
 def build(g: Graph) -> None:
     model = g.node(
-        "OnerLongLiveLoader", "model",
-        model_name="longlive_2_5b_bf16.pt", lora_name="none", strength=1.0, part="auto", weight_dtype="default",
+        "OnerLongLiveLoader",
+        "model",
+        model_name="longlive_2_5b_bf16.pt",
+        lora_name="none",
+        strength=1.0,
+        part="auto",
+        weight_dtype="default",
         save_as="",
-    )  # fmt: skip
+    )
     encoder = g.node(
         "OnerTextEncoderLoader", "text_encoder", folder="umt5-xxl", type="wan", projection="none", device="default"
     )
@@ -34,9 +39,14 @@ def build(g: Graph) -> None:
     frames = g.node("VAEDecode", "decode", samples=take.out(1), vae=vae.out(0))
     video = g.node("CreateVideo", "video", images=frames.out(0), fps=24.0, bit_depth=8)
     g.node(
-        "SaveVideo", "save", video=video.out(0), filename_prefix="oner/longlive-2",
-        format="mp4", codec="h264", **{"codec.encoding": "auto"},
-    )  # fmt: skip
+        "SaveVideo",
+        "save",
+        video=video.out(0),
+        filename_prefix="oner/longlive-2",
+        format="mp4",
+        codec="h264",
+        **{"codec.encoding": "auto"},
+    )
 
 
 GROUPS = {

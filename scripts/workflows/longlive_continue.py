@@ -8,8 +8,8 @@ __all__ = ["MODELS", "TINY_MODELS"]
 NAME = "LongLive_1.0_Continue"
 TITLE = "LongLive 1.0: continue, extend and fork"
 DESCRIPTION = (
-    "Makes a take without decoding it, goes back to an earlier block and continues from there with another "
-    "prompt and the VAE."
+    "Makes a take without decoding it, goes back to an earlier block and continues from there with another prompt and "
+    "the VAE."
 )
 HOW_TO = f"""For a take of yesterday delete **Rollout** and write the name of its folder in `output/takes` into **Load take**. To continue where it
 ended, connect **Load take** to **Continue** and leave out **Fork**: then the take goes on exactly as if it had never stopped.
@@ -27,10 +27,17 @@ def build(g: Graph) -> None:
     loaded = g.node("OnerLongLiveLoadTake", "load", title="Load take", name=first.out(4))
     fork = g.node("OnerLongLiveForkTake", "fork", title="Fork", take=loaded.out(0), length=117)
     g.node(
-        "OnerLongLiveContinue", "continue", title="Continue",
-        take=fork.out(0), model=model.out(0), positive=later.out(0), length=357, filename_prefix="longlive_rain",
-        vae=vae.out(0), **OPTIONS,
-    )  # fmt: skip
+        "OnerLongLiveContinue",
+        "continue",
+        title="Continue",
+        take=fork.out(0),
+        model=model.out(0),
+        positive=later.out(0),
+        length=357,
+        filename_prefix="longlive_rain",
+        vae=vae.out(0),
+        **OPTIONS,
+    )
 
 
 GROUPS = {

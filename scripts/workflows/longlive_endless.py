@@ -8,8 +8,8 @@ __all__ = ["MODELS", "TINY_MODELS"]
 NAME = "LongLive_1.0_Endless"
 TITLE = "LongLive 1.0: endless"
 DESCRIPTION = (
-    "Positions are counted within the window instead of from the start, so a take may run for hours. Cancel "
-    "when you have enough."
+    "Positions are counted within the window instead of from the start, so a take may run for hours. Cancel when you "
+    "have enough."
 )
 HOW_TO = f"""Set a length far beyond what you need in **Rollout** (16 frames a second) and cancel: everything finished is on disk, and the
 take can be continued. The cache is kept as int8 here, which halves it.
@@ -17,8 +17,7 @@ take can be continued. The cache is kept as int8 here, which halves it.
 {FILES}"""
 PROMPT = (
     "Slow aerial flight along an endless rocky coast, waves break far below, gulls cross the frame, soft morning "
-    "light, "
-    "one unbroken shot."
+    "light, one unbroken shot."
 )
 
 

@@ -10,8 +10,8 @@ __all__ = ["MODELS", "TINY_MODELS"]
 NAME = "LongLive_1.0_Image_to_Video"
 TITLE = "LongLive 1.0: start from an image or a video"
 DESCRIPTION = (
-    "A take that begins with your picture. It fills the first block and stays in memory as the sink, so the take keeps to "
-    "it. Experimental: the model was not trained for this."
+    "A take that begins with your picture. It fills the first block and stays in memory as the sink, so the take keeps "
+    "to it. Experimental: the model was not trained for this."
 )
 HOW_TO = f"""Load a picture and describe what happens in **Prompt**, the whole scene included. It is cropped to width and height of
 **Rollout** and held for the first 9 frames. To go on from a video, connect the frames of *Load Video* to `start_image` instead: as

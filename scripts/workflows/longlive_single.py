@@ -17,8 +17,7 @@ take lands in `output/takes`. **Budget** says what it needs before it starts.
 {FILES}"""
 PROMPT = (
     "A red fox runs through tall golden grass at dusk, the camera follows low and close behind it in one unbroken "
-    "shot, "
-    "warm light, shallow depth of field, the grass sways in the wind."
+    "shot, warm light, shallow depth of field, the grass sways in the wind."
 )
 
 
@@ -26,9 +25,18 @@ def build(g: Graph) -> None:
     model, encoder, vae, chosen = models(g)
     prompt = g.node("CLIPTextEncode", "prompt", clip=encoder.out(0), text=PROMPT)
     g.node(
-        "OnerLongLiveBudget", "budget", model=model.out(0), settings=chosen.out(0), width=832, height=480, length=957,
-        batch_size=1, cache_storage="model", cache_device="gpu", vae=vae.out(0),
-    )  # fmt: skip
+        "OnerLongLiveBudget",
+        "budget",
+        model=model.out(0),
+        settings=chosen.out(0),
+        width=832,
+        height=480,
+        length=957,
+        batch_size=1,
+        cache_storage="model",
+        cache_device="gpu",
+        vae=vae.out(0),
+    )
     rollout(g, model, prompt, chosen, 957, vae=vae.out(0))
 
 

@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_IC-LoRA_HDR"
 TITLE = "LTX-2.3 IC-LoRA: ordinary video to HDR"
 DESCRIPTION = (
-    "The IC-LoRA makes a video again as LogC3 pictures with the light that was clipped; they are decoded to linear light and "
-    "saved as an EXR sequence, and as a tone-mapped video."
+    "The IC-LoRA makes a video again as LogC3 pictures with the light that was clipped; they are decoded to linear "
+    "light and saved as an EXR sequence, and as a tone-mapped video."
 )
 HOW_TO = f"""Load a **Source** video; size and length follow it (multiples of 32 pixels, or as the LoRA needs; 8k+1 frames). Describe
 the scene and its light in **Prompt**. The EXR files hold linear light with the Rec. 709 primaries, 0.18 for mid grey; `exposure` of
@@ -33,9 +33,16 @@ def build(g: Graph) -> None:
     models = parts.load_models(g, LORA)
     source = parts.load_video(g, "source", "oner_ic_source.mp4", "Source")
     fitted = g.node(
-        "OnerLTXFitVideo", "fit", title="Fit the source",
-        video=source.images, width=0, height=0, length=0, stages="one", iclora_parameters=models.factors,
-    )  # fmt: skip
+        "OnerLTXFitVideo",
+        "fit",
+        title="Fit the source",
+        video=source.images,
+        width=0,
+        height=0,
+        length=0,
+        stages="one",
+        iclora_parameters=models.factors,
+    )
 
     prompts = parts.encode_prompt(g, models.clip, source.fps, PROMPT)
     size = parts.empty(g, (fitted.out(2), fitted.out(3), fitted.out(4)), source.fps, stages="one", audio=False)
@@ -46,13 +53,22 @@ def build(g: Graph) -> None:
     ).out(2)
 
     light = g.node(
-        "OnerLTXHDRDecode", "hdr", title="Decode HDR", image=parts.decode(g, models, clip), exposure=0.0,
+        "OnerLTXHDRDecode",
+        "hdr",
+        title="Decode HDR",
+        image=parts.decode(g, models, clip),
+        exposure=0.0,
         expose="preview",
-    )  # fmt: skip
+    )
     g.node(
-        "SaveImageAdvanced", "save_exr", title="Save EXR files", images=light.out(1), filename_prefix="oner/ltx-2.3-hdr",
-        format="exr", **{"format.bit_depth": "32-bit float", "format.input_color_space": "linear"},
-    )  # fmt: skip
+        "SaveImageAdvanced",
+        "save_exr",
+        title="Save EXR files",
+        images=light.out(1),
+        filename_prefix="oner/ltx-2.3-hdr",
+        format="exr",
+        **{"format.bit_depth": "32-bit float", "format.input_color_space": "linear"},
+    )
     parts.save(g, light.out(0), source.fps, source.audio, "ltx-2.3-hdr-preview")
 
 

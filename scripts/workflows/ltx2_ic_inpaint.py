@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_IC-LoRA_Inpaint"
 TITLE = "LTX-2.3 IC-LoRA: replace something in a video"
 DESCRIPTION = (
-    "What a mask covers is made anew as the prompt says. The IC-LoRA sees the source with the masked part in green, stage 1 "
-    "samples at half size, stage 2 refines, and a Laplacian blend puts the result into the untouched source."
+    "What a mask covers is made anew as the prompt says. The IC-LoRA sees the source with the masked part in green, "
+    "stage 1 samples at half size, stage 2 refines, and a Laplacian blend puts the result into the untouched source."
 )
 HOW_TO = f"""Load a **Source** video and a **Mask** video of the same size, white where something is to be made anew (a segmenter
 makes one; for a mask that stays in place connect the mask of *Load Image* to **Fit source and mask**). Write into **Prompt** how the whole picture shall look. Size and length follow the source:
@@ -38,10 +38,17 @@ def build(g: Graph) -> None:
     mask = parts.load_video(g, "mask", "oner_ic_mask.mp4", "Mask")
     white = g.node("ImageToMask", "mask_white", title="White is the mask", image=mask.images, channel="red")
     fitted = g.node(
-        "OnerLTXFitVideo", "fit", title="Fit source and mask",
-        video=source.images, width=0, height=0, length=0, stages="two", mask=white.out(0),
+        "OnerLTXFitVideo",
+        "fit",
+        title="Fit source and mask",
+        video=source.images,
+        width=0,
+        height=0,
+        length=0,
+        stages="two",
+        mask=white.out(0),
         iclora_parameters=models.factors,
-    )  # fmt: skip
+    )
     grown = g.node("OnerLTXGrowMask", "grow", title="Grow the mask", mask=fitted.out(1), grow=5, grow_frames=0)
     guide = g.node("OnerLTXInpaintGuide", "guide", title="Paint it green", video=fitted.out(0), mask=grown.out(0))
 
@@ -53,9 +60,15 @@ def build(g: Graph) -> None:
     sampled_2 = parts.sample(g, models.model, positive, latent, stage=2)
 
     blended = g.node(
-        "OnerLaplacianBlend", "blend", title="Blend into the source",
-        inside=parts.decode(g, models, sampled_2), outside=fitted.out(0), mask=grown.out(0), grow=5, lengths="refuse",
-    )  # fmt: skip
+        "OnerLaplacianBlend",
+        "blend",
+        title="Blend into the source",
+        inside=parts.decode(g, models, sampled_2),
+        outside=fitted.out(0),
+        mask=grown.out(0),
+        grow=5,
+        lengths="refuse",
+    )
     parts.save(g, blended.out(0), source.fps, source.audio, "ltx-2.3-inpaint")
 
 

@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_IC-LoRA_Motion_Tracks"
 TITLE = "LTX-2.3 IC-LoRA: move things along tracks"
 DESCRIPTION = (
-    "An image comes alive along the tracks you give: each is a few points in the image, joined by a smooth curve. A point alone "
-    "holds its place. Picture and sound, two stages."
+    "An image comes alive along the tracks you give: each is a few points in the image, joined by a smooth curve. A "
+    "point alone holds its place. Picture and sound, two stages."
 )
 HOW_TO = f"""Load a **Start image**, set **Width** and **Height** (multiples of 128) and **Length** (8k+1 frames), and write the tracks:
 JSON with x and y in pixels, from a spline editor or by hand. If they were made on a picture of another size, give that size in
@@ -36,9 +36,14 @@ POINTS = """[[{"x": 300, "y": 760}, {"x": 700, "y": 560}, {"x": 1150, "y": 640},
 def start(g: Graph, models: parts.Models, image: parts.Link, latent: parts.Link, stage: int) -> parts.Link:
     """Node start_N."""
     return g.node(
-        "OnerLTXImageToVideo", f"start_{stage}", title=f"Start with the image {stage}",
-        vae=models.vae, start_image=image, latent=latent, strength=1.0,
-    ).out(0)  # fmt: skip
+        "OnerLTXImageToVideo",
+        f"start_{stage}",
+        title=f"Start with the image {stage}",
+        vae=models.vae,
+        start_image=image,
+        latent=latent,
+        strength=1.0,
+    ).out(0)
 
 
 def build(g: Graph) -> None:
@@ -57,9 +62,15 @@ def build(g: Graph) -> None:
         "OnerLTXTracks", "tracks", points=POINTS, length=length, curve="smooth curve", pace="same time between points"
     )
     drawn = g.node(
-        "OnerLTXDrawTracks", "draw", title="Draw the tracks", tracks=tracks.out(0), width=width, height=height,
-        source_width=1536, source_height=1024,
-    )  # fmt: skip
+        "OnerLTXDrawTracks",
+        "draw",
+        title="Draw the tracks",
+        tracks=tracks.out(0),
+        width=width,
+        height=height,
+        source_width=1536,
+        source_height=1024,
+    )
 
     prompts = parts.encode_prompt(g, models.clip, fps, PROMPT)
     size = parts.empty(g, (width, height, length), fps, stages="two", audio=True)

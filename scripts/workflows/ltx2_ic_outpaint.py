@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_IC-LoRA_Outpaint"
 TITLE = "LTX-2.3 IC-LoRA: widen a video"
 DESCRIPTION = (
-    "A video on a larger canvas, for example upright to wide: the IC-LoRA fills the green margin, stage 1 at half size, stage 2 "
-    "at full size, and a Laplacian blend keeps the source in the middle as it was."
+    "A video on a larger canvas, for example upright to wide: the IC-LoRA fills the green margin, stage 1 at half "
+    "size, stage 2 at full size, and a Laplacian blend keeps the source in the middle as it was."
 )
 HOW_TO = f"""Load a **Source** video, set the size of the **Canvas** (multiples of 64 pixels) and where the source lies on it, and
 describe the whole wide picture in **Prompt**. The sound stays as it is.
@@ -34,9 +34,17 @@ def build(g: Graph) -> None:
     upscaler = parts.load_upscaler(g)
     source = parts.load_video(g, "source", "oner_ic_source.mp4", "Source")
     canvas = g.node(
-        "OnerLTXOutpaintGuide", "canvas", title="Canvas",
-        video=source.images, width=1536, height=896, length=0, scale="fit inside", horizontal=0.5, vertical=0.5,
-    )  # fmt: skip
+        "OnerLTXOutpaintGuide",
+        "canvas",
+        title="Canvas",
+        video=source.images,
+        width=1536,
+        height=896,
+        length=0,
+        scale="fit inside",
+        horizontal=0.5,
+        vertical=0.5,
+    )
 
     prompts = parts.encode_prompt(g, models.clip, source.fps, PROMPT)
     size = parts.empty(g, (canvas.out(3), canvas.out(4), canvas.out(5)), source.fps, stages="two", audio=False)
@@ -46,9 +54,15 @@ def build(g: Graph) -> None:
     sampled_2 = parts.sample(g, models.model, positive, latent, stage=2)
 
     blended = g.node(
-        "OnerLaplacianBlend", "blend", title="Blend the source back",
-        inside=parts.decode(g, models, sampled_2), outside=canvas.out(1), mask=canvas.out(2), grow=5, lengths="refuse",
-    )  # fmt: skip
+        "OnerLaplacianBlend",
+        "blend",
+        title="Blend the source back",
+        inside=parts.decode(g, models, sampled_2),
+        outside=canvas.out(1),
+        mask=canvas.out(2),
+        grow=5,
+        lengths="refuse",
+    )
     parts.save(g, blended.out(0), source.fps, source.audio, "ltx-2.3-outpaint")
 
 

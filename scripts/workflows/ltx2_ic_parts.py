@@ -65,10 +65,18 @@ def empty(g: Graph, size: tuple[Link, Link, Link], fps: Link, stages: str, audio
 def refer(g: Graph, models: Models, prompts: tuple[Link, Link], video: Link, latent: Link) -> tuple[Link, Link]:
     """Positive prompt and latent with a reference video; node reference."""
     node = g.node(
-        "OnerLTXReferenceVideo", "reference", title="Show the guide to the model",
-        positive=prompts[0], negative=prompts[1], vae=models.vae, video=video, latent=latent,
-        strength=1.0, attention_strength=1.0, iclora_parameters=models.factors,
-    )  # fmt: skip
+        "OnerLTXReferenceVideo",
+        "reference",
+        title="Show the guide to the model",
+        positive=prompts[0],
+        negative=prompts[1],
+        vae=models.vae,
+        video=video,
+        latent=latent,
+        strength=1.0,
+        attention_strength=1.0,
+        iclora_parameters=models.factors,
+    )
     return node.out(0), node.out(2)
 
 

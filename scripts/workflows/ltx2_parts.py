@@ -18,8 +18,8 @@ DISTILLED_LORA = "ltx-2.3-22b-distilled-lora-384.safetensors"
 ENCODER = "gemma-3-12b-it"
 
 NEGATIVE = (
-    "blurry, low contrast, distorted anatomy, flicker, frozen picture, subtitles, watermark, logo, "
-    "muffled voice, distorted sound, echo"
+    "blurry, low contrast, distorted anatomy, flicker, frozen picture, subtitles, watermark, logo, muffled voice, "
+    "distorted sound, echo"
 )
 ENCODER_NOTE = f"""The text encoder is the folder of Gemma 3 12B instruct as on Hugging Face (`google/gemma-3-12b-it`:
 config.json, tokenizer and safetensors shards) in `models/text_encoders/{ENCODER}`. For a single-file encoder replace
@@ -29,15 +29,10 @@ loaded. An upscaler and a LoRA, where there are any, must be made for it too."""
 
 _HUB = "https://huggingface.co/Lightricks"
 _CHECKPOINTS = {name: Model(f"{_HUB}/LTX-2.3-fp8/resolve/main/{name}", "checkpoints") for name in (DEV, DISTILLED)}
-UPSCALER_MODELS = {
-    "upscaler.model_name": Model(f"{_HUB}/LTX-2.3/resolve/main/{UPSCALER}", "latent_upscale_models"),
-}
+UPSCALER_MODELS = {"upscaler.model_name": Model(f"{_HUB}/LTX-2.3/resolve/main/{UPSCALER}", "latent_upscale_models")}
 LORA_MODEL = Model(f"{_HUB}/LTX-2.3/resolve/main/{DISTILLED_LORA}", "loras")
 
-TINY = {
-    "model.model_name": "tiny-ltx-2.3.safetensors",
-    "text_encoder.folder": "tiny-gemma-3",
-}
+TINY = {"model.model_name": "tiny-ltx-2.3.safetensors", "text_encoder.folder": "tiny-gemma-3"}
 TINY_DEEP = {**TINY, "model.model_name": "tiny-ltx-2.3-deep.safetensors"}  # has the block that guidance perturbs
 TINY_SIZE = {"size.width": 128, "size.height": 128, "size.length": 17}
 TINY_UPSCALER = {"upscaler.model_name": "tiny-ltx-2.3-spatial-upscaler-x2.safetensors"}
@@ -60,9 +55,8 @@ def load_models(g: Graph, checkpoint: str) -> Models:
     """Nodes model, text_encoder."""
     file = g.node("OnerLTXModelLoader", "model", title="Model and VAEs", model_name=checkpoint)
     encoder = g.node(
-        "OnerTextEncoderLoader", "text_encoder",
-        folder=ENCODER, type="ltx-2", projection=file.out(3), device="default",
-    )  # fmt: skip
+        "OnerTextEncoderLoader", "text_encoder", folder=ENCODER, type="ltx-2", projection=file.out(3), device="default"
+    )
     return Models(file.out(0), file.out(1), file.out(2), encoder.out(0))
 
 
@@ -85,14 +79,28 @@ def set_fps(g: Graph) -> Link:
 
 
 def set_size(
-    g: Graph, fps: Link, stages: str, width: Any = 1536, height: Any = 1024, length: Any = 121, audio: bool = True,
+    g: Graph,
+    fps: Link,
+    stages: str,
+    width: Any = 1536,
+    height: Any = 1024,
+    length: Any = 121,
+    audio: bool = True,
     title: str = "Size and length",
-) -> Link:  # fmt: skip
+) -> Link:
     """An empty latent for videos of this size; node size."""
     return g.node(
-        "OnerLTXEmptyLatent", "size", title=title,
-        width=width, height=height, length=length, fps=fps, batch_size=1, stages=stages, audio=audio,
-    ).out(0)  # fmt: skip
+        "OnerLTXEmptyLatent",
+        "size",
+        title=title,
+        width=width,
+        height=height,
+        length=length,
+        fps=fps,
+        batch_size=1,
+        stages=stages,
+        audio=audio,
+    ).out(0)
 
 
 class Source(NamedTuple):
@@ -113,9 +121,16 @@ def load_video(
     video = g.node("LoadVideo", "source", title="Video", file=file, **{"video-preview": ""})
     split = g.node("GetVideoComponents", "source_parts", title="Frames, sound, frame rate", video=video.out(0))
     fit = g.node(
-        "OnerLTXFitVideo", "fit", title="Size and length",
-        video=split.out(0), width=width, height=height, length=length, stages=stages, **inputs,
-    )  # fmt: skip
+        "OnerLTXFitVideo",
+        "fit",
+        title="Size and length",
+        video=split.out(0),
+        width=width,
+        height=height,
+        length=length,
+        stages=stages,
+        **inputs,
+    )
     return Source(fit.out(0), fit.out(1), split.out(1), split.out(2), (fit.out(2), fit.out(3), fit.out(4)))
 
 
@@ -134,9 +149,16 @@ def follow(
     """Positive prompt and latent with a reference video; node reference."""
     values = {"strength": 1.0, "attention_strength": 1.0, "iclora_parameters": parameters, **inputs}
     node = g.node(
-        "OnerLTXReferenceVideo", f"reference_{stage}", title=f"Follow the video {stage}",
-        positive=positive, negative=positive, vae=models.vae, video=video, latent=latent, **values,
-    )  # fmt: skip
+        "OnerLTXReferenceVideo",
+        f"reference_{stage}",
+        title=f"Follow the video {stage}",
+        positive=positive,
+        negative=positive,
+        vae=models.vae,
+        video=video,
+        latent=latent,
+        **values,
+    )
     return node.out(0), node.out(2)
 
 
@@ -149,9 +171,15 @@ def size_of(g: Graph, source: Source) -> Link:
 def encode_audio(g: Graph, models: Models, audio: Link, length: Link, fps: Link) -> Link:
     """Node encode_audio."""
     return g.node(
-        "OnerLTXEncodeAudio", "encode_audio", title="Encode the sound",
-        audio=audio, audio_vae=models.audio_vae, length=length, fps=fps, if_too_short="continue with silence",
-    ).out(0)  # fmt: skip
+        "OnerLTXEncodeAudio",
+        "encode_audio",
+        title="Encode the sound",
+        audio=audio,
+        audio_vae=models.audio_vae,
+        length=length,
+        fps=fps,
+        if_too_short="continue with silence",
+    ).out(0)
 
 
 def join(g: Graph, video: Link, audio: Link) -> Link:
@@ -173,9 +201,13 @@ def encode_prompts(g: Graph, clip: Link, fps: Link, text: str, negative: str | N
     other = positive if negative is None else g.node("CLIPTextEncode", "negative_prompt", clip=clip, text=negative)
     other = other if isinstance(other, list) else other.out(0)
     timed = g.node(
-        "LTXVConditioning", "frame_rate", title="Tell the model the frame rate",
-        positive=positive, negative=other, frame_rate=fps,
-    )  # fmt: skip
+        "LTXVConditioning",
+        "frame_rate",
+        title="Tell the model the frame rate",
+        positive=positive,
+        negative=other,
+        frame_rate=fps,
+    )
     return timed.out(0), timed.out(1)
 
 
@@ -218,9 +250,14 @@ def multimodal_guider(
 def scheduled_sigmas(g: Graph, stage: int | None = None, steps: int = 0, **inputs: Any) -> Link:
     """The schedule of the full model; node sigmas. `inputs`: model where steps are 0, latent for a shift by size."""
     return g.node(
-        "OnerLTXScheduler", **numbered("sigmas", stage),
-        steps=steps, max_shift=2.05, base_shift=0.95, terminal=0.1, **inputs,
-    ).out(0)  # fmt: skip
+        "OnerLTXScheduler",
+        **numbered("sigmas", stage),
+        steps=steps,
+        max_shift=2.05,
+        base_shift=0.95,
+        terminal=0.1,
+        **inputs,
+    ).out(0)
 
 
 def distilled_sigmas(g: Graph, stage: int | None = None) -> Link:
@@ -245,17 +282,28 @@ def sample(
     else:
         noise = g.node("RandomNoise", **numbered("noise", stage), **seed)
     return g.node(
-        "SamplerCustomAdvanced", numbered("stage", stage)["id"], title=f"Sample stage {stage}" if stage else "Sample",
-        noise=noise.out(0), guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-    ).out(0)  # fmt: skip
+        "SamplerCustomAdvanced",
+        numbered("stage", stage)["id"],
+        title=f"Sample stage {stage}" if stage else "Sample",
+        noise=noise.out(0),
+        guider=guider,
+        sampler=sampler,
+        sigmas=sigmas,
+        latent_image=latent,
+    ).out(0)
 
 
 def hand_over(g: Graph, models: Models, upscaler: Link, positive: Link, sampled: Link) -> tuple[Link, Link]:
     """Positive prompt and latent of stage 2; node hand_over."""
     node = g.node(
-        "OnerLTXStageHandOver", "hand_over", title="Hand over to stage 2",
-        positive=positive, latent=sampled, upscale_model=upscaler, vae=models.vae,
-    )  # fmt: skip
+        "OnerLTXStageHandOver",
+        "hand_over",
+        title="Hand over to stage 2",
+        positive=positive,
+        latent=sampled,
+        upscale_model=upscaler,
+        vae=models.vae,
+    )
     return node.out(0), node.out(1)
 
 
@@ -269,24 +317,41 @@ def crop(g: Graph, positive: Link, sampled: Link) -> Link:
 def decode(g: Graph, models: Models, latent: Link) -> Link:
     """Node decode_video."""
     return g.node(
-        "VAEDecodeTiled", "decode_video", samples=latent, vae=models.vae,
-        tile_size=768, overlap=64, temporal_size=4096, temporal_overlap=8,
-    ).out(0)  # fmt: skip
+        "VAEDecodeTiled",
+        "decode_video",
+        samples=latent,
+        vae=models.vae,
+        tile_size=768,
+        overlap=64,
+        temporal_size=4096,
+        temporal_overlap=8,
+    ).out(0)
 
 
 def write_file(g: Graph, frames: Link, fps: Link, sound: Link, name: str) -> None:
     """Nodes video, save."""
     video = g.node("CreateVideo", "video", images=frames, fps=fps, audio=sound, bit_depth=8)
     g.node(
-        "SaveVideo", "save", video=video.out(0), filename_prefix=f"oner/{name}",
-        format="mp4", codec="h264", **{"codec.encoding": "auto"},
-    )  # fmt: skip
+        "SaveVideo",
+        "save",
+        video=video.out(0),
+        filename_prefix=f"oner/{name}",
+        format="mp4",
+        codec="h264",
+        **{"codec.encoding": "auto"},
+    )
 
 
 def save_video(
-    g: Graph, models: Models, fps: Link, sampled: Link, name: str,
-    stage_1: Link | None = None, sound: Link | None = None, audio_source: str | None = None,
-) -> None:  # fmt: skip
+    g: Graph,
+    models: Models,
+    fps: Link,
+    sampled: Link,
+    name: str,
+    stage_1: Link | None = None,
+    sound: Link | None = None,
+    audio_source: str | None = None,
+) -> None:
     """Nodes output, decode_video, decode_audio unless a `sound` is given, video, save.
 
     With `stage_1` the decoded audio is that of stage 1, unless `audio_source` says otherwise.

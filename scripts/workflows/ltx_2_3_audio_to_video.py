@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Audio_to_Video"
 TITLE = "LTX-2.3: audio to video"
 DESCRIPTION = (
-    "A picture for your sound: music, speech, a performance. The sound is kept through both stages, and the file gets the "
-    "original recording, not a decoded copy."
+    "A picture for your sound: music, speech, a performance. The sound is kept through both stages, and the file gets "
+    "the original recording, not a decoded copy."
 )
 HOW_TO = f"""Choose **Sound** and where it **starts**, describe the picture in **Prompt**, set the size and **Length** (8k+1 frames;
 121 at 24 frames a second are 5 s) and run. A sound longer than the clip is cut, a shorter one continued with silence.
@@ -33,9 +33,13 @@ def build(g: Graph) -> None:
     upscaler = parts.load_upscaler(g)
     file = g.node("LoadAudio", "sound", audio="sound.wav")
     sound = g.node(
-        "TrimAudioDuration", "sound_start", title="Where the sound starts",
-        audio=file.out(0), start_index=0.0, duration=60.0,
-    ).out(0)  # fmt: skip
+        "TrimAudioDuration",
+        "sound_start",
+        title="Where the sound starts",
+        audio=file.out(0),
+        start_index=0.0,
+        duration=60.0,
+    ).out(0)
 
     fps = parts.set_fps(g)
     length = g.node("PrimitiveInt", "length", value=121).out(0)
@@ -44,9 +48,17 @@ def build(g: Graph) -> None:
     latent = parts.join(g, empty, parts.encode_audio(g, models, sound, length, fps))
 
     off = g.node(
-        "OnerLTXGuidance", "audio_guidance", title="Audio guidance: off",
-        cfg=1.0, stg=0.0, stg_blocks="", rescale=0.0, modality=1.0, skip_step=0, up_to_sigma=1.0,
-    ).out(0)  # fmt: skip
+        "OnerLTXGuidance",
+        "audio_guidance",
+        title="Audio guidance: off",
+        cfg=1.0,
+        stg=0.0,
+        stg_blocks="",
+        rescale=0.0,
+        modality=1.0,
+        skip_step=0,
+        up_to_sigma=1.0,
+    ).out(0)
     sampler = parts.euler(g)
     sampled_1 = parts.sample(
         g,
@@ -77,16 +89,18 @@ GROUPS = {
     "Prompts": ["prompt", "negative_prompt"],
     "Size and length": ["fps", "length", "size", "frame_rate"],
     "Stage 1: half size, 30 steps with guidance": [
-        "keep_1", "noise_1", "audio_guidance", "guider_1", "sampler", "sigmas_1", "stage_1",
+        "keep_1",
+        "noise_1",
+        "audio_guidance",
+        "guider_1",
+        "sampler",
+        "sigmas_1",
+        "stage_1",
     ],
     "Stage 2: full size, 3 steps": ["hand_over", "keep_2", "noise_2", "guider_2", "sigmas_2", "stage_2"],
     "Video": ["output", "decode_video", "video", "save"],
-}  # fmt: skip
-MODELS = {
-    **parts.model_files(parts.DEV),
-    **parts.UPSCALER_MODELS,
-    "distilled_lora.lora_name": parts.LORA_MODEL,
 }
+MODELS = {**parts.model_files(parts.DEV), **parts.UPSCALER_MODELS, "distilled_lora.lora_name": parts.LORA_MODEL}
 TINY = {
     **parts.TINY_DEEP,
     **parts.TINY_UPSCALER,

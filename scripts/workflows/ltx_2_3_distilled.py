@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Distilled_Text_to_Video"
 TITLE = "LTX-2.3 distilled: text to video with audio"
 DESCRIPTION = (
-    "The fastest LTX-2 pipeline. Stage 1 samples picture and sound at half size in 8 steps, the latent upsampler doubles the "
-    "picture, stage 2 refines both in 3 steps."
+    "The fastest LTX-2 pipeline. Stage 1 samples picture and sound at half size in 8 steps, the latent upsampler "
+    "doubles the picture, stage 2 refines both in 3 steps."
 )
 HOW_TO = f"""Write what is seen and heard into **Prompt**, set **Size and length** (multiples of 64; 8k+1 frames) and run.
 
@@ -21,8 +21,8 @@ HOW_TO = f"""Write what is seen and heard into **Prompt**, set **Size and length
 audio of stage 2."""
 
 PROMPT = (
-    "A lighthouse keeper climbs a spiral staircase with a lantern, the camera follows close behind in one unbroken take. "
-    "Footsteps ring on iron, wind howls outside, a low foghorn answers from the sea."
+    "A lighthouse keeper climbs a spiral staircase with a lantern, the camera follows close behind in one unbroken "
+    "take. Footsteps ring on iron, wind howls outside, a low foghorn answers from the sea."
 )
 
 

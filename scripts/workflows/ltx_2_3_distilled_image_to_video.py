@@ -9,8 +9,8 @@ from .ltx_2_3_image_to_video import begin_with
 NAME = "LTX_2.3_Distilled_Image_to_Video"
 TITLE = "LTX-2.3 distilled: image to video with audio"
 DESCRIPTION = (
-    "The fastest way from an image to a video: 8 steps at half size, 3 at full size, without guidance. Both stages get the "
-    "image at their own size."
+    "The fastest way from an image to a video: 8 steps at half size, 3 at full size, without guidance. Both stages get "
+    "the image at their own size."
 )
 HOW_TO = f"""Choose **Start image**, write what happens and is heard into **Prompt**, set **Size and length** (multiples of 64;
 8k+1 frames) and run. The image is scaled to fill the frame and cropped around its centre.
@@ -23,8 +23,8 @@ those that are exact for such strengths.
 {parts.ENCODER_NOTE}"""
 
 PROMPT = (
-    "The picture comes to life: wind moves through it, the light shifts slowly, and the camera pushes in. "
-    "Soft wind and distant birds are heard."
+    "The picture comes to life: wind moves through it, the light shifts slowly, and the camera pushes in. Soft wind "
+    "and distant birds are heard."
 )
 
 
@@ -69,13 +69,7 @@ GROUPS = {
     "Video": parts.SAVE_GROUP,
 }
 MODELS = {**parts.model_files(parts.DISTILLED), **parts.UPSCALER_MODELS}
-TINY = {
-    **parts.TINY,
-    **parts.TINY_SIZE,
-    **parts.TINY_UPSCALER,
-    "image_1.strength": 0.7,
-    "image_2.strength": 0.7,
-}
+TINY = {**parts.TINY, **parts.TINY_SIZE, **parts.TINY_UPSCALER, "image_1.strength": 0.7, "image_2.strength": 0.7}
 TINY_MODELS = ["ltx-2.3", "gemma-3", "upscaler-x2"]
 TINY_RESULT = Video(width=128, height=128, length=17, fps=24)
 INPUTS = {"start_image.image": Clip(200, 120)}

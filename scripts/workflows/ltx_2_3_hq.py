@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_HQ_Text_to_Video"
 TITLE = "LTX-2.3 HQ: text to video with audio at 1920x1088"
 DESCRIPTION = (
-    "The best pictures of the two-stage pipelines: a second-order sampler in both stages, 15 and 3 steps, with the distilled "
-    "LoRA at 0.25 and 0.5, and a schedule that depends on the size."
+    "The best pictures of the two-stage pipelines: a second-order sampler in both stages, 15 and 3 steps, with the "
+    "distilled LoRA at 0.25 and 0.5, and a schedule that depends on the size."
 )
 HOW_TO = f"""Write what is seen and heard into **Prompt**, set **Size and length** (multiples of 64; 8k+1 frames) and run.
 

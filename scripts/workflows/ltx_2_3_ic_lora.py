@@ -8,8 +8,8 @@ from .builder import Graph, Model
 NAME = "LTX_2.3_IC-LoRA_Control_Video"
 TITLE = "LTX-2.3 IC-LoRA: a video that follows edges"
 DESCRIPTION = (
-    "A new video with sound that moves like yours: the union IC-LoRA follows edges, depth or pose. Stage 1 samples at half size "
-    "with the LoRA, stage 2 refines without it."
+    "A new video with sound that moves like yours: the union IC-LoRA follows edges, depth or pose. Stage 1 samples at "
+    "half size with the LoRA, stage 2 refines without it."
 )
 HOW_TO = f"""Choose **Video**, write the new look and sound into **Prompt**, set **Size and length** (multiples of 128 with
 this LoRA; 8k+1 frames, at most those of the video) and run. The frame rate is that of the video.
@@ -38,7 +38,7 @@ def build(g: Graph, mask: parts.Link | None = None) -> None:
     )
     edges = g.node(
         "Canny", "edges", title="Detect edges", image=source.frames, low_threshold=0.1, high_threshold=0.3
-    ).out(0)  # fmt: skip
+    ).out(0)
     positive, _ = parts.encode_prompts(g, models.clip, source.fps, PROMPT)
 
     sampler = parts.euler(g, exact=True)

@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Image_to_Video"
 TITLE = "LTX-2.3 in two stages: image to video with audio"
 DESCRIPTION = (
-    "The clip begins with your image. Stage 1 samples at half size with full guidance, stage 2 refines at full size in 3 "
-    "steps with the distilled LoRA; both get the image at their own size."
+    "The clip begins with your image. Stage 1 samples at half size with full guidance, stage 2 refines at full size in "
+    "3 steps with the distilled LoRA; both get the image at their own size."
 )
 HOW_TO = f"""Choose **Start image**, write what happens and is heard into **Prompt**, set **Size and length** (multiples of 64;
 8k+1 frames) and run. The image is scaled to fill the frame and cropped around its centre.
@@ -22,8 +22,8 @@ those that are exact for such strengths.
 {parts.ENCODER_NOTE}"""
 
 PROMPT = (
-    "The picture comes to life: wind moves through it, the light shifts slowly, and the camera pushes in. "
-    "Soft wind and distant birds are heard."
+    "The picture comes to life: wind moves through it, the light shifts slowly, and the camera pushes in. Soft wind "
+    "and distant birds are heard."
 )
 
 
@@ -62,9 +62,14 @@ def build(g: Graph) -> None:
 def begin_with(g: Graph, models: parts.Models, image: parts.Link, latent: parts.Link, stage: int) -> parts.Link:
     """The latent with the image as its first frame; node image."""
     return g.node(
-        "OnerLTXImageToVideo", f"image_{stage}", title=f"Begin with the image {stage}",
-        vae=models.vae, start_image=image, latent=latent, strength=1.0,
-    ).out(0)  # fmt: skip
+        "OnerLTXImageToVideo",
+        f"image_{stage}",
+        title=f"Begin with the image {stage}",
+        vae=models.vae,
+        start_image=image,
+        latent=latent,
+        strength=1.0,
+    ).out(0)
 
 
 GROUPS = {
@@ -76,11 +81,7 @@ GROUPS = {
     "Stage 2: full size, 3 steps": ["hand_over", "image_2", "noise_2", "guider_2", "sigmas_2", "stage_2"],
     "Video": parts.SAVE_GROUP,
 }
-MODELS = {
-    **parts.model_files(parts.DEV),
-    **parts.UPSCALER_MODELS,
-    "distilled_lora.lora_name": parts.LORA_MODEL,
-}
+MODELS = {**parts.model_files(parts.DEV), **parts.UPSCALER_MODELS, "distilled_lora.lora_name": parts.LORA_MODEL}
 TINY = {
     **parts.TINY_DEEP,
     **parts.TINY_SIZE,

@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Keyframes_to_Video"
 TITLE = "LTX-2.3: first and last frame to video with audio"
 DESCRIPTION = (
-    "The clip goes from the first image to the last. Images are appended to the latent as frames of their own that the model "
-    "looks at, in both stages."
+    "The clip goes from the first image to the last. Images are appended to the latent as frames of their own that the "
+    "model looks at, in both stages."
 )
 HOW_TO = f"""Choose **First image** and **Last image**, say in **Prompt** how one becomes the other, set **Size and length** (multiples
 of 64; 8k+1 frames) and run.
@@ -66,15 +66,28 @@ def build(g: Graph) -> None:
 
 
 def add_keyframes(
-    g: Graph, models: parts.Models, images: dict[str, tuple[parts.Link, int]],
-    positive: parts.Link, negative: parts.Link, latent: parts.Link, stage: int,
-) -> tuple[parts.Link, parts.Link, parts.Link]:  # fmt: skip
+    g: Graph,
+    models: parts.Models,
+    images: dict[str, tuple[parts.Link, int]],
+    positive: parts.Link,
+    negative: parts.Link,
+    latent: parts.Link,
+    stage: int,
+) -> tuple[parts.Link, parts.Link, parts.Link]:
     """Prompts and latent with (image, frame) of every name; nodes NAME_STAGE."""
     for name, (image, frame) in images.items():
         node = g.node(
-            "OnerLTXKeyframe", f"{name}_{stage}", title=f"{name.capitalize()} frame {stage}",
-            positive=positive, negative=negative, vae=models.vae, image=image, latent=latent, frame=frame, strength=1.0,
-        )  # fmt: skip
+            "OnerLTXKeyframe",
+            f"{name}_{stage}",
+            title=f"{name.capitalize()} frame {stage}",
+            positive=positive,
+            negative=negative,
+            vae=models.vae,
+            image=image,
+            latent=latent,
+            frame=frame,
+            strength=1.0,
+        )
         positive, negative, latent = node.out(0), node.out(1), node.out(2)
     return positive, negative, latent
 
@@ -85,16 +98,18 @@ GROUPS = {
     "Prompts": ["prompt", "negative_prompt"],
     "Size and length": ["fps", "size", "frame_rate"],
     "Stage 1: half size, 30 steps with guidance": [
-        "first_1", "last_1", "noise_1", "guider_1", "sampler", "sigmas_1", "stage_1",
+        "first_1",
+        "last_1",
+        "noise_1",
+        "guider_1",
+        "sampler",
+        "sigmas_1",
+        "stage_1",
     ],
     "Stage 2: full size, 3 steps": ["hand_over", "first_2", "last_2", "noise_2", "guider_2", "sigmas_2", "stage_2"],
     "Video": ["crop", *parts.SAVE_GROUP],
-}  # fmt: skip
-MODELS = {
-    **parts.model_files(parts.DEV),
-    **parts.UPSCALER_MODELS,
-    "distilled_lora.lora_name": parts.LORA_MODEL,
 }
+MODELS = {**parts.model_files(parts.DEV), **parts.UPSCALER_MODELS, "distilled_lora.lora_name": parts.LORA_MODEL}
 TINY = {
     **parts.TINY_DEEP,
     **parts.TINY_SIZE,

@@ -8,8 +8,8 @@ from .builder import Graph, Model
 NAME = "LTX_2.3_Lip_Dub"
 TITLE = "LTX-2.3 lip dub: new words for a speaker"
 DESCRIPTION = (
-    "The speaker of your video says what the prompt says, with the same face and voice. The video is the reference of both "
-    "stages; its sound lies before the clip in time, so that the voice is heard but not repeated."
+    "The speaker of your video says what the prompt says, with the same face and voice. The video is the reference of "
+    "both stages; its sound lies before the clip in time, so that the voice is heard but not repeated."
 )
 HOW_TO = f"""Choose **Video**: one speaker, with sound. Write the new words into **Prompt** with the speaker's tone and language, set
 the size of the result (multiples of 64) and run. With `length` at 0 the clip is as long as the video, cut to 8k+1 frames; the
@@ -21,8 +21,8 @@ The IC-LoRA works in both stages. Stage 2 keeps the sound of stage 1 and hears i
 
 IC_LORA = "ltx-2.3-22b-ic-lora-lipdub-0.9.safetensors"
 PROMPT = (
-    "The speaker looks into the camera and says in English, warmly and without haste: 'Good evening. The last train has "
-    "left, but the kettle is on.'"
+    "The speaker looks into the camera and says in English, warmly and without haste: 'Good evening. The last train "
+    "has left, but the kettle is on.'"
 )
 
 
@@ -66,9 +66,13 @@ def build(g: Graph) -> None:
 def listen(g: Graph, prompt: parts.Link, sound: parts.Link, stage: int) -> parts.Link:
     """The prompt with a sound at negative time; node voice."""
     return g.node(
-        "OnerLTXReferenceAudio", f"voice_{stage}", title=f"Hear the voice {stage}",
-        positive=prompt, negative=prompt, audio_latent=sound,
-    ).out(0)  # fmt: skip
+        "OnerLTXReferenceAudio",
+        f"voice_{stage}",
+        title=f"Hear the voice {stage}",
+        positive=prompt,
+        negative=prompt,
+        audio_latent=sound,
+    ).out(0)
 
 
 GROUPS = {
@@ -76,13 +80,27 @@ GROUPS = {
     "Video to dub": [*parts.SOURCE_GROUP, "encode_audio"],
     "Prompt": ["prompt", "frame_rate"],
     "Stage 1: half size, 8 steps": [
-        "size", "voice_1", "reference_1", "noise_1", "guider_1", "sampler", "sigmas_1", "stage_1",
+        "size",
+        "voice_1",
+        "reference_1",
+        "noise_1",
+        "guider_1",
+        "sampler",
+        "sigmas_1",
+        "stage_1",
     ],
     "Stage 2: full size, 3 steps": [
-        "hand_over", "voice_2", "keep_2", "reference_2", "noise_2", "guider_2", "sigmas_2", "stage_2",
+        "hand_over",
+        "voice_2",
+        "keep_2",
+        "reference_2",
+        "noise_2",
+        "guider_2",
+        "sigmas_2",
+        "stage_2",
     ],
     "Video": ["crop", *parts.SAVE_GROUP],
-}  # fmt: skip
+}
 MODELS = {
     **parts.model_files(parts.DISTILLED),
     **parts.UPSCALER_MODELS,

@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Retake"
 TITLE = "LTX-2.3 retake: a part of a video made anew"
 DESCRIPTION = (
-    "Between two moments of your video picture, sound or both are generated anew from the prompt; the rest is kept, and the "
-    "seams fit. One stage of 8 steps at the video's own size."
+    "Between two moments of your video picture, sound or both are generated anew from the prompt; the rest is kept, "
+    "and the seams fit. One stage of 8 steps at the video's own size."
 )
 HOW_TO = f"""Choose **Video** (with sound), set **Time window** in seconds and what to `generate`, say in **Prompt** what happens in the
 whole clip with the change, and run. With **Size and length** at 0 the clip has the size of the video, in multiples of 32, and its
@@ -32,14 +32,27 @@ def build(g: Graph) -> None:
     positive, _ = parts.encode_prompts(g, models.clip, source.fps, PROMPT)
 
     video = g.node(
-        "VAEEncodeTiled", "encode_video", title="Encode the video", pixels=source.frames, vae=models.vae,
-        tile_size=768, overlap=64, temporal_size=80, temporal_overlap=24,
-    ).out(0)  # fmt: skip
+        "VAEEncodeTiled",
+        "encode_video",
+        title="Encode the video",
+        pixels=source.frames,
+        vae=models.vae,
+        tile_size=768,
+        overlap=64,
+        temporal_size=80,
+        temporal_overlap=24,
+    ).out(0)
     clip = parts.join(g, video, parts.encode_audio(g, models, source.audio, source.size[2], source.fps))
     window = g.node(
-        "OnerLTXTimeWindow", "window", title="Time window",
-        latent=clip, start_seconds=1.0, end_seconds=3.0, fps=source.fps, generate="video and audio",
-    ).out(0)  # fmt: skip
+        "OnerLTXTimeWindow",
+        "window",
+        title="Time window",
+        latent=clip,
+        start_seconds=1.0,
+        end_seconds=3.0,
+        fps=source.fps,
+        generate="video and audio",
+    ).out(0)
     sampled = parts.sample(
         g,
         guider=parts.plain_guider(g, models.model, positive),
@@ -58,13 +71,7 @@ GROUPS = {
     "New video": parts.SAVE_GROUP,
 }
 MODELS = parts.model_files(parts.DISTILLED)
-TINY = {
-    **parts.TINY,
-    "fit.width": 128,
-    "fit.height": 96,
-    "window.start_seconds": 0.2,
-    "window.end_seconds": 0.5,
-}
+TINY = {**parts.TINY, "fit.width": 128, "fit.height": 96, "window.start_seconds": 0.2, "window.end_seconds": 0.5}
 TINY_MODELS = ["ltx-2.3", "gemma-3"]
 TINY_RESULT = Video(width=128, height=96, length=17, fps=24)
 INPUTS = {"source.file": Clip(160, 120, length=20, sound=True)}

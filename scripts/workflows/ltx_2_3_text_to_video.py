@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Text_to_Video"
 TITLE = "LTX-2.3: text to video with audio"
 DESCRIPTION = (
-    "The full model in one stage, with guidance by prompt, by perturbed attention and between picture and sound, "
-    "for each of the two by its own numbers."
+    "The full model in one stage, with guidance by prompt, by perturbed attention and between picture and sound, for "
+    "each of the two by its own numbers."
 )
 HOW_TO = f"""Write what is seen and heard into **Prompt**, what is unwanted into **Negative prompt**, set **Size and length**
 (multiples of 32; 8k+1 frames) and run. All four passes of a step run in one batch if memory allows.
@@ -21,8 +21,8 @@ To change the guidance connect an *LTX Guidance* to `video` or `audio` of **Guid
 {parts.ENCODER_NOTE}"""
 
 PROMPT = (
-    "A street musician plays a slow melody on a cello under a railway bridge at night. Rain drips from the arch, "
-    "a train rumbles overhead, and the strings echo from the bricks."
+    "A street musician plays a slow melody on a cello under a railway bridge at night. Rain drips from the arch, a "
+    "train rumbles overhead, and the strings echo from the bricks."
 )
 
 

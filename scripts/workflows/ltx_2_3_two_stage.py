@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX_2.3_Two_Stage_Text_to_Video"
 TITLE = "LTX-2.3 in two stages: text to video with audio"
 DESCRIPTION = (
-    "Stage 1 samples at half size with full guidance, the latent upsampler doubles the picture, stage 2 refines it in 3 "
-    "steps with the distilled LoRA. The sound is that of stage 1."
+    "Stage 1 samples at half size with full guidance, the latent upsampler doubles the picture, stage 2 refines it in "
+    "3 steps with the distilled LoRA. The sound is that of stage 1."
 )
 HOW_TO = f"""Write what is seen and heard into **Prompt**, set **Size and length** (multiples of 64; 8k+1 frames) and run.
 
@@ -63,11 +63,7 @@ GROUPS = {
     "Stage 2: full size, 3 steps": ["hand_over", "noise_2", "guider_2", "sigmas_2", "stage_2"],
     "Video": parts.SAVE_GROUP,
 }
-MODELS = {
-    **parts.model_files(parts.DEV),
-    **parts.UPSCALER_MODELS,
-    "distilled_lora.lora_name": parts.LORA_MODEL,
-}
+MODELS = {**parts.model_files(parts.DEV), **parts.UPSCALER_MODELS, "distilled_lora.lora_name": parts.LORA_MODEL}
 TINY = {
     **parts.TINY_DEEP,
     **parts.TINY_SIZE,

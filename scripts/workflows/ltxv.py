@@ -27,9 +27,8 @@ def load(g: Graph, checkpoint: str) -> tuple[Node, Node]:
     """The checkpoint (model 0, vae 1) and the text encoder."""
     model = g.node("OnerLTXModelLoader", "model", title="Model and VAE", model_name=checkpoint)
     encoder = g.node(
-        "OnerTextEncoderLoader", "text_encoder",
-        folder=ENCODER, type="ltx-video", projection="none", device="default",
-    )  # fmt: skip
+        "OnerTextEncoderLoader", "text_encoder", folder=ENCODER, type="ltx-video", projection="none", device="default"
+    )
     return model, encoder
 
 
@@ -39,44 +38,79 @@ def prompts(g: Graph, encoder: Node, text: str, fps: float) -> tuple[Node, Node]
     negative = g.node("CLIPTextEncode", "negative", title="Negative prompt", clip=encoder.out(0), text=NEGATIVE)
     rate = g.node("PrimitiveFloat", "fps", title="Frames a second", value=fps)
     timed = g.node(
-        "LTXVConditioning", "frame_rate", title="Tell the model the frame rate",
-        positive=positive.out(0), negative=negative.out(0), frame_rate=rate.out(0),
-    )  # fmt: skip
+        "LTXVConditioning",
+        "frame_rate",
+        title="Tell the model the frame rate",
+        positive=positive.out(0),
+        negative=negative.out(0),
+        frame_rate=rate.out(0),
+    )
     return timed, rate
 
 
 def preset(g: Graph, id: str, title: str, model: Node, conds: Node, name: str, stage: str) -> Node:
     """Guider (0), sampler (1) and sigmas (2) of a pipeline stage."""
     return g.node(
-        "OnerLTXVPreset", id, title=title, model=model.out(0), positive=conds.out(0), negative=conds.out(1),
-        preset=name, stage=stage, lookup="reference", mode="attention values", image_noise=0.15,
-    )  # fmt: skip
+        "OnerLTXVPreset",
+        id,
+        title=title,
+        model=model.out(0),
+        positive=conds.out(0),
+        negative=conds.out(1),
+        preset=name,
+        stage=stage,
+        lookup="reference",
+        mode="attention values",
+        image_noise=0.15,
+    )
 
 
 def sample(g: Graph, id: str, title: str, seed: int, guider, sampler, sigmas, latent) -> Node:
     """SamplerCustomAdvanced with a noise node of its own, `noise_<id>`."""
     noise = g.node("RandomNoise", f"noise_{id}", title=f"Noise for {title.lower()}", noise_seed=seed)
     return g.node(
-        "SamplerCustomAdvanced", id, title=title,
-        noise=noise.out(0), guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-    )  # fmt: skip
+        "SamplerCustomAdvanced",
+        id,
+        title=title,
+        noise=noise.out(0),
+        guider=guider,
+        sampler=sampler,
+        sigmas=sigmas,
+        latent_image=latent,
+    )
 
 
 def decode(g: Graph, model: Node, latent, tone_map: float = 0.0) -> Node:
     """Frames, decoded at the pipeline's noise level with a seed, in tiles."""
     vae = g.node(
-        "OnerLTXVDecodeSettings", "decode_settings",
-        vae=model.out(1), timestep=0.05, noise_scale=0.025, seed=42, tone_map=tone_map,
-    )  # fmt: skip
+        "OnerLTXVDecodeSettings",
+        "decode_settings",
+        vae=model.out(1),
+        timestep=0.05,
+        noise_scale=0.025,
+        seed=42,
+        tone_map=tone_map,
+    )
     return g.node(
-        "VAEDecodeTiled", "decode", samples=latent, vae=vae.out(0),
-        tile_size=768, overlap=64, temporal_size=4096, temporal_overlap=8,
-    )  # fmt: skip
+        "VAEDecodeTiled",
+        "decode",
+        samples=latent,
+        vae=vae.out(0),
+        tile_size=768,
+        overlap=64,
+        temporal_size=4096,
+        temporal_overlap=8,
+    )
 
 
 def save(g: Graph, frames, fps, name: str) -> None:
     video = g.node("CreateVideo", "video", images=frames, fps=fps, bit_depth=8)
     g.node(
-        "SaveVideo", "save", video=video.out(0), filename_prefix=f"oner/{name}", format="mp4", codec="h264",
+        "SaveVideo",
+        "save",
+        video=video.out(0),
+        filename_prefix=f"oner/{name}",
+        format="mp4",
+        codec="h264",
         **{"codec.encoding": "auto"},
-    )  # fmt: skip
+    )

@@ -38,13 +38,23 @@ def build(g: Graph) -> None:
     height = g.node("PrimitiveInt", "height", value=704)
     length = g.node("PrimitiveInt", "length", value=121)
     sizes = g.node(
-        "OnerLTXVSizes", "sizes", title="Legal sizes",
-        width=width.out(0), height=height.out(0), length=length.out(0), downscale_factor=0.6666666,
-    )  # fmt: skip
+        "OnerLTXVSizes",
+        "sizes",
+        title="Legal sizes",
+        width=width.out(0),
+        height=height.out(0),
+        length=length.out(0),
+        downscale_factor=0.6666666,
+    )
     empty = g.node(
-        "EmptyLTXVLatentVideo", "latent", title="Empty video",
-        width=sizes.out(3), height=sizes.out(4), length=sizes.out(2), batch_size=1,
-    )  # fmt: skip
+        "EmptyLTXVLatentVideo",
+        "latent",
+        title="Empty video",
+        width=sizes.out(3),
+        height=sizes.out(4),
+        length=sizes.out(2),
+        batch_size=1,
+    )
 
     image = g.node("LoadImage", "image", image="example.png")
     soft = g.node("ImageBlur", "blur", title="Soften as in training", image=image.out(0), blur_radius=1, sigma=1.0)
@@ -55,30 +65,52 @@ def build(g: Graph) -> None:
     small = ltxv.sample(g, "pass_1", "First pass", 171198, *(first.out(i) for i in range(3)), given_1.out(2))
 
     large = g.node(
-        "LTXVLatentUpsampler", "upsample", title="Twice the size",
-        samples=small.out(0), upscale_model=upscaler.out(0), vae=model.out(1),
-    )  # fmt: skip
+        "LTXVLatentUpsampler",
+        "upsample",
+        title="Twice the size",
+        samples=small.out(0),
+        upscale_model=upscaler.out(0),
+        vae=model.out(1),
+    )
     matched = g.node(
-        "OnerLatentAdaIN", "adain", title="Colours of the first pass",
-        latent=large.out(0), reference=small.out(0), factor=1.0, per_frame=False,
-    )  # fmt: skip
+        "OnerLatentAdaIN",
+        "adain",
+        title="Colours of the first pass",
+        latent=large.out(0),
+        reference=small.out(0),
+        factor=1.0,
+        per_frame=False,
+    )
     given_2 = guide(g, "guide_2", "Start of the second pass", conds, model, matched.out(0), worn)
     second = ltxv.preset(g, "preset_2", "Second pass settings", model, given_2, PRESET, "second pass")
     fine = ltxv.sample(g, "pass_2", "Second pass", 171199, *(second.out(i) for i in range(3)), given_2.out(2))
 
     frames = ltxv.decode(g, model, fine.out(0))
     fitted = g.node(
-        "OnerLTXVFitFrames", "fit", title="To the size you set",
-        images=frames.out(0), width=width.out(0), height=height.out(0), length=length.out(0),
-    )  # fmt: skip
+        "OnerLTXVFitFrames",
+        "fit",
+        title="To the size you set",
+        images=frames.out(0),
+        width=width.out(0),
+        height=height.out(0),
+        length=length.out(0),
+    )
     ltxv.save(g, fitted.out(0), fps.out(0), "ltx-video-dev")
 
 
 def guide(g, id, title, conds, model, latent, image):
     return g.node(
-        "OnerLTXVImageGuide", id, title=title, positive=conds.out(0), negative=conds.out(1), vae=model.out(1),
-        latent=latent, image=image.out(0), frame=0, strength=1.0,
-    )  # fmt: skip
+        "OnerLTXVImageGuide",
+        id,
+        title=title,
+        positive=conds.out(0),
+        negative=conds.out(1),
+        vae=model.out(1),
+        latent=latent,
+        image=image.out(0),
+        frame=0,
+        strength=1.0,
+    )
 
 
 GROUPS = {

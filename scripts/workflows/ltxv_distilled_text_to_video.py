@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX-Video_0.9.8_Distilled_Text_to_Video"
 TITLE = "LTX-Video 13B 0.9.8 distilled: text to video"
 DESCRIPTION = (
-    "Multi-scale: 7 steps at two thirds of the size, the latent upsampler, AdaIN to the first pass, 3 steps at twice that "
-    "size, tone mapping, and a resize to exactly the size you set."
+    "Multi-scale: 7 steps at two thirds of the size, the latent upsampler, AdaIN to the first pass, 3 steps at twice "
+    "that size, tone mapping, and a resize to exactly the size you set."
 )
 HOW_TO = f"""Write the **Prompt** and set **Width**, **Height** and **Length** to any size: *LTXV Sizes* finds the legal ones, and *LTXV Fit
 Frames* crops the result back.
@@ -38,33 +38,57 @@ def build(g: Graph) -> None:
     height = g.node("PrimitiveInt", "height", value=704)
     length = g.node("PrimitiveInt", "length", value=121)
     sizes = g.node(
-        "OnerLTXVSizes", "sizes", title="Legal sizes",
-        width=width.out(0), height=height.out(0), length=length.out(0), downscale_factor=0.6666666,
-    )  # fmt: skip
+        "OnerLTXVSizes",
+        "sizes",
+        title="Legal sizes",
+        width=width.out(0),
+        height=height.out(0),
+        length=length.out(0),
+        downscale_factor=0.6666666,
+    )
     empty = g.node(
-        "EmptyLTXVLatentVideo", "latent", title="Empty video",
-        width=sizes.out(3), height=sizes.out(4), length=sizes.out(2), batch_size=1,
-    )  # fmt: skip
+        "EmptyLTXVLatentVideo",
+        "latent",
+        title="Empty video",
+        width=sizes.out(3),
+        height=sizes.out(4),
+        length=sizes.out(2),
+        batch_size=1,
+    )
 
     first = ltxv.preset(g, "preset_1", "First pass settings", model, conds, PRESET, "first pass")
     small = ltxv.sample(g, "pass_1", "First pass", 171198, *(first.out(i) for i in range(3)), empty.out(0))
 
     large = g.node(
-        "LTXVLatentUpsampler", "upsample", title="Twice the size",
-        samples=small.out(0), upscale_model=upscaler.out(0), vae=model.out(1),
-    )  # fmt: skip
+        "LTXVLatentUpsampler",
+        "upsample",
+        title="Twice the size",
+        samples=small.out(0),
+        upscale_model=upscaler.out(0),
+        vae=model.out(1),
+    )
     matched = g.node(
-        "OnerLatentAdaIN", "adain", title="Colours of the first pass",
-        latent=large.out(0), reference=small.out(0), factor=1.0, per_frame=False,
-    )  # fmt: skip
+        "OnerLatentAdaIN",
+        "adain",
+        title="Colours of the first pass",
+        latent=large.out(0),
+        reference=small.out(0),
+        factor=1.0,
+        per_frame=False,
+    )
     second = ltxv.preset(g, "preset_2", "Second pass settings", model, conds, PRESET, "second pass")
     fine = ltxv.sample(g, "pass_2", "Second pass", 171199, *(second.out(i) for i in range(3)), matched.out(0))
 
     frames = ltxv.decode(g, model, fine.out(0), tone_map=0.6)
     fitted = g.node(
-        "OnerLTXVFitFrames", "fit", title="To the size you set",
-        images=frames.out(0), width=width.out(0), height=height.out(0), length=length.out(0),
-    )  # fmt: skip
+        "OnerLTXVFitFrames",
+        "fit",
+        title="To the size you set",
+        images=frames.out(0),
+        width=width.out(0),
+        height=height.out(0),
+        length=length.out(0),
+    )
     ltxv.save(g, fitted.out(0), fps.out(0), "ltx-video-distilled")
 
 

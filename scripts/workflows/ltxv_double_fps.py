@@ -8,8 +8,8 @@ from .builder import Graph
 NAME = "LTX-Video_2B_Double_Frame_Rate"
 TITLE = "LTX-Video 2B 0.9.8 distilled: twice the frame rate"
 DESCRIPTION = (
-    "Samples a clip in 7 steps, doubles its frames with the temporal latent upsampler, and refines them in 3 steps at the "
-    "doubled rate, with contrast held in check."
+    "Samples a clip in 7 steps, doubles its frames with the temporal latent upsampler, and refines them in 3 steps at "
+    "the doubled rate, with contrast held in check."
 )
 HOW_TO = f"""Write the **Prompt** and set the size in **Empty video**. **Frames a second** is the rate of the first pass; the file has twice
 that. **Contrast** while refining and **Tone map** can be bypassed.
@@ -36,21 +36,44 @@ def build(g: Graph) -> None:
     slow = ltxv.sample(g, "pass_1", "First pass", 7, *(first.out(i) for i in range(3)), empty.out(0))
 
     even = g.node(
-        "OnerLatentNormalise", "normalise", title="Even out the contrast",
-        latent=slow.out(0), mean=0.0, std=1.0, percentile=95.0, factor=0.25, clip_outliers=False,
-    )  # fmt: skip
+        "OnerLatentNormalise",
+        "normalise",
+        title="Even out the contrast",
+        latent=slow.out(0),
+        mean=0.0,
+        std=1.0,
+        percentile=95.0,
+        factor=0.25,
+        clip_outliers=False,
+    )
     doubled = g.node(
-        "OnerLatentTemporalUpsample", "upsample", title="Twice the frames",
-        latent=even.out(0), upscale_model=upscaler.out(0), vae=model.out(1), fps=fps.out(0),
-    )  # fmt: skip
+        "OnerLatentTemporalUpsample",
+        "upsample",
+        title="Twice the frames",
+        latent=even.out(0),
+        upscale_model=upscaler.out(0),
+        vae=model.out(1),
+        fps=fps.out(0),
+    )
     timed = g.node(
-        "LTXVConditioning", "doubled_rate", title="Tell the model the doubled rate",
-        positive=conds.out(0), negative=conds.out(1), frame_rate=doubled.out(1),
-    )  # fmt: skip
+        "LTXVConditioning",
+        "doubled_rate",
+        title="Tell the model the doubled rate",
+        positive=conds.out(0),
+        negative=conds.out(1),
+        frame_rate=doubled.out(1),
+    )
     steady = g.node(
-        "OnerPerStepNormalise", "contrast", title="Contrast while refining", model=model.out(0),
-        factors="0.5, 0.25, 0.0", mean=0.0, std=1.0, percentile=95.0, clip_outliers=False,
-    )  # fmt: skip
+        "OnerPerStepNormalise",
+        "contrast",
+        title="Contrast while refining",
+        model=model.out(0),
+        factors="0.5, 0.25, 0.0",
+        mean=0.0,
+        std=1.0,
+        percentile=95.0,
+        clip_outliers=False,
+    )
     second = ltxv.preset(g, "preset_2", "Second pass settings", steady, timed, PRESET, "second pass")
     fine = ltxv.sample(g, "pass_2", "Second pass", 8, *(second.out(i) for i in range(3)), doubled.out(0))
     mapped = g.node("OnerLatentToneMap", "tone_map", latent=fine.out(0), compression=0.3)
@@ -64,10 +87,16 @@ GROUPS = {
     "Prompt and size": [*ltxv.PROMPT_GROUP, "latent"],
     "First pass: 7 steps": ["preset_1", "noise_pass_1", "pass_1"],
     "Twice the frames, 3 steps": [
-        "normalise", "upsample", "doubled_rate", "contrast", "preset_2", "noise_pass_2", "pass_2",
+        "normalise",
+        "upsample",
+        "doubled_rate",
+        "contrast",
+        "preset_2",
+        "noise_pass_2",
+        "pass_2",
     ],
     "Video": ["tone_map", "decode_settings", "decode", "video", "save"],
-}  # fmt: skip
+}
 MODELS = ltxv.models(CHECKPOINT, upscaler=UPSCALER)
 TINY = {
     "model.model_name": "tiny-ltx-video-0.9.8.safetensors",

@@ -29,20 +29,41 @@ def build(g: Graph) -> None:
     parts = g.node("GetVideoComponents", "parts", title="Frames of the video", video=source.out(0))
     padded = g.node("OnerLTXVPadFrames", "pad", title="Pad to a legal size", image=parts.out(0))
     encoded = g.node(
-        "VAEEncodeTiled", "encode", pixels=padded.out(0), vae=model.out(1),
-        tile_size=768, overlap=64, temporal_size=4096, temporal_overlap=8,
-    )  # fmt: skip
+        "VAEEncodeTiled",
+        "encode",
+        pixels=padded.out(0),
+        vae=model.out(1),
+        tile_size=768,
+        overlap=64,
+        temporal_size=4096,
+        temporal_overlap=8,
+    )
     coloured = g.node(
-        "OnerPerStepAdaIN", "colours", title="Colours of the source",
-        model=model.out(0), factors="0.9, 0.75, 0.0", reference=encoded.out(0), per_frame=False,
-    )  # fmt: skip
+        "OnerPerStepAdaIN",
+        "colours",
+        title="Colours of the source",
+        model=model.out(0),
+        factors="0.9, 0.75, 0.0",
+        reference=encoded.out(0),
+        per_frame=False,
+    )
     guider = g.node(
-        "OnerSTGScheduleGuider", "guider", title="Guidance", model=coloured.out(0), positive=conds.out(0),
-        negative=conds.out(1), sigmas="1, 0.996, 0.9933, 0.985, 0.9767, 0.9008, 0.618", cfg="1, 1, 6, 8, 6, 1, 1",
-        stg="0, 0, 4, 4, 4, 2, 1", rescale="1, 1, 0.5, 0.5, 1, 1, 1",
+        "OnerSTGScheduleGuider",
+        "guider",
+        title="Guidance",
+        model=coloured.out(0),
+        positive=conds.out(0),
+        negative=conds.out(1),
+        sigmas="1, 0.996, 0.9933, 0.985, 0.9767, 0.9008, 0.618",
+        cfg="1, 1, 6, 8, 6, 1, 1",
+        stg="0, 0, 4, 4, 4, 2, 1",
+        rescale="1, 1, 0.5, 0.5, 1, 1, 1",
         blocks="[], [11, 25, 35, 39], [22, 35, 39], [28], [28], [28], [28]",
-        mode="attention values", cfg_star_rescale=True, lookup="reference", skip_above=1.0,
-    )  # fmt: skip
+        mode="attention values",
+        cfg_star_rescale=True,
+        lookup="reference",
+        skip_above=1.0,
+    )
     sampler = g.node("OnerLTXVSampler", "sampler", image_noise=0.0, stochastic=False)
     sigmas = g.node(
         "OnerLinearQuadraticSigmas", "sigmas", steps=30, skip_initial_steps=10, skip_final_steps=0, threshold=0.025
@@ -50,9 +71,14 @@ def build(g: Graph) -> None:
     sampled = ltxv.sample(g, "sample", "Sample", 7, guider.out(0), sampler.out(0), sigmas.out(0), encoded.out(0))
     frames = ltxv.decode(g, model, sampled.out(0))
     fitted = g.node(
-        "OnerLTXVFitFrames", "fit", title="Crop the padding",
-        images=frames.out(0), width=padded.out(1), height=padded.out(2), length=padded.out(3),
-    )  # fmt: skip
+        "OnerLTXVFitFrames",
+        "fit",
+        title="Crop the padding",
+        images=frames.out(0),
+        width=padded.out(1),
+        height=padded.out(2),
+        length=padded.out(3),
+    )
     ltxv.save(g, fitted.out(0), parts.out(2), "ltx-video-v2v")
 
 
@@ -65,9 +91,6 @@ GROUPS = {
 }
 MODELS = ltxv.models(CHECKPOINT)
 INPUTS = {"source.file": Clip(100, 60, length=11)}
-TINY = {
-    "model.model_name": "tiny-ltx-video-13b-0.9.8.safetensors",
-    "text_encoder.folder": "tiny-t5",
-}
+TINY = {"model.model_name": "tiny-ltx-video-13b-0.9.8.safetensors", "text_encoder.folder": "tiny-t5"}
 TINY_MODELS = ["ltxv-13b", "t5"]
 TINY_RESULT = Video(width=100, height=60, length=11, fps=24, audio=None)

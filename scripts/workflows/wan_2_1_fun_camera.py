@@ -23,24 +23,55 @@ def build(g: Graph) -> None:
     positive, negative = wan.write_prompts(g, "A quiet mountain village in the evening, smoke rises from the chimneys.")
     image = wan.load_image(g, "image", "village.png")
     first = g.node(
-        "OnerWanCameraPath", "first_move", move="Pan Left", move_2="Zoom In", move_3="Static", speed=0.6, length=41,
-        easing="ease in-out", **STRAIGHT,
-    )  # fmt: skip
+        "OnerWanCameraPath",
+        "first_move",
+        move="Pan Left",
+        move_2="Zoom In",
+        move_3="Static",
+        speed=0.6,
+        length=41,
+        easing="ease in-out",
+        **STRAIGHT,
+    )
     path = g.node(
-        "OnerWanCameraPath", "second_move", move="Static", move_2="Static", move_3="Static", speed=1.0, length=40,
-        easing="ease out", continue_from=first.out(0), **STRAIGHT | {"yaw": 20.0},
-    )  # fmt: skip
+        "OnerWanCameraPath",
+        "second_move",
+        move="Static",
+        move_2="Static",
+        move_3="Static",
+        speed=1.0,
+        length=40,
+        easing="ease out",
+        continue_from=first.out(0),
+        **STRAIGHT | {"yaw": 20.0},
+    )
     embedding = g.node(
-        "OnerWanCameraEmbedding", "camera", path=path.out(0), width=832, height=480, length=81, stretch=False,
-        fx=0.0, fy=0.0,
-    )  # fmt: skip
+        "OnerWanCameraEmbedding",
+        "camera",
+        path=path.out(0),
+        width=832,
+        height=480,
+        length=81,
+        stretch=False,
+        fx=0.0,
+        fy=0.0,
+    )
     g.node("PreviewImage", "picture", title="Picture of the path", images=embedding.out(1))
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, start_image=image.out(0), camera=embedding.out(0),
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        start_image=image.out(0),
+        camera=embedding.out(0),
         clip_vision_output=wan.image_features(g, image.out(0)),
         **wan.CONDITIONING,
-    )  # fmt: skip
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.1-fun-camera")
@@ -61,10 +92,16 @@ MODELS = {
 }
 INPUTS = {"image.image": wan.PICTURE}
 TINY = {
-    "model.unet_name": "tiny-wan-2.1-fun-camera-1.3b.safetensors", "sigmas.steps": 2, "first_move.length": 5,
-    "second_move.length": 4, "camera.width": 64, "camera.height": 64, "camera.length": 9,
-    **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.1-fun-camera-1.3b.safetensors",
+    "sigmas.steps": 2,
+    "first_move.length": 5,
+    "second_move.length": 4,
+    "camera.width": 64,
+    "camera.height": 64,
+    "camera.length": 9,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-camera", *wan.TINY_BASE]
 TINY_WITHOUT = wan.CLIP  # see image_features
 TINY_RESULT = wan.tiny_result()

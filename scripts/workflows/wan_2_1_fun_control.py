@@ -30,22 +30,46 @@ def build(g: Graph) -> None:
     reference = wan.load_image(g, "reference", "reference.png")
     control = wan.load_frames(g, "control", "pose.mp4", title="Control video")
     trajectory = g.node(
-        "OnerWanTrajectoryVideo", "trajectory", coordinates='[{"x": 100, "y": 300}, {"x": 700, "y": 200}]',
-        width=832, height=480, length=81, radius=0.0, profile="gauss",
-    )  # fmt: skip
+        "OnerWanTrajectoryVideo",
+        "trajectory",
+        coordinates='[{"x": 100, "y": 300}, {"x": 700, "y": 200}]',
+        width=832,
+        height=480,
+        length=81,
+        radius=0.0,
+        profile="gauss",
+    )
     merged = g.node(
-        "OnerWanControlVideoMerge", "merge", video_1=trajectory.out(0), video_2=control.out(0),
+        "OnerWanControlVideoMerge",
+        "merge",
+        video_1=trajectory.out(0),
+        video_2=control.out(0),
         lengths="hold the last frame",
-    )  # fmt: skip
+    )
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, control_video=merged.out(0), ref_image=reference.out(0),
-        clip_vision_output=wan.image_features(g, reference.out(0)), **wan.CONDITIONING | {"end_percent": 0.8},
-    )  # fmt: skip
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        control_video=merged.out(0),
+        ref_image=reference.out(0),
+        clip_vision_output=wan.image_features(g, reference.out(0)),
+        **wan.CONDITIONING | {"end_percent": 0.8},
+    )
     check = g.node(
-        "OnerWanLint", "check", model=model.out(0), strict=False, cfg=6.0, positive=conditioning.out(0),
+        "OnerWanLint",
+        "check",
+        model=model.out(0),
+        strict=False,
+        cfg=6.0,
+        positive=conditioning.out(0),
         negative=conditioning.out(1),
-    )  # fmt: skip
+    )
     g.node("PreviewAny", "report", source=check.out(1))
     guider = wan.cfg_guider(g, check.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
@@ -68,9 +92,14 @@ MODELS = {
 }
 INPUTS = {"reference.image": wan.PICTURE, "control.file": wan.control_clip()}
 TINY = {
-    "model.unet_name": "tiny-wan-2.1-fun-control-1.3b.safetensors", "sigmas.steps": 4,
-    "trajectory.width": 64, "trajectory.height": 64, "trajectory.length": 9, **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.1-fun-control-1.3b.safetensors",
+    "sigmas.steps": 4,
+    "trajectory.width": 64,
+    "trajectory.height": 64,
+    "trajectory.length": 9,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-control", *wan.TINY_BASE]
 TINY_WITHOUT = wan.CLIP  # see image_features
 TINY_RESULT = wan.tiny_result()

@@ -23,9 +23,18 @@ def build(g: Graph) -> None:
     source = wan.load_frames(g, "source", "walk.mp4", title="Video")
     edges = g.node("Canny", "edges", image=source.out(0), low_threshold=0.2, high_threshold=0.5)
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, control_video=edges.out(0), **wan.CONDITIONING,
-    )  # fmt: skip
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        control_video=edges.out(0),
+        **wan.CONDITIONING,
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.1-fun-edges")
@@ -44,8 +53,10 @@ MODELS = {
 }
 INPUTS = {"source.file": wan.control_clip()}
 TINY = {
-    "model.unet_name": "tiny-wan-2.1-fun-control-1.0-1.3b.safetensors", "sigmas.steps": 3,
-    **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.1-fun-control-1.0-1.3b.safetensors",
+    "sigmas.steps": 3,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-control-1.0", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -26,10 +26,20 @@ def build(g: Graph) -> None:
     last = wan.load_image(g, "last_image", "last.png")
     size = g.node("OnerWanSize", "size", image=first.out(0), aspect="16:9", base="640", multiple="16", length=81)
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=size.out(0), height=size.out(1), length=size.out(2), start_image=first.out(0),
-        end_image=last.out(0), clip_vision_output=wan.image_features(g, first.out(0)), **wan.CONDITIONING,
-    )  # fmt: skip
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=size.out(0),
+        height=size.out(1),
+        length=size.out(2),
+        start_image=first.out(0),
+        end_image=last.out(0),
+        clip_vision_output=wan.image_features(g, first.out(0)),
+        **wan.CONDITIONING,
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.1-fun-first-and-last")
@@ -50,9 +60,12 @@ MODELS = {
 # the smallest bucket: four times as wide as high
 INPUTS = {"first_image.image": Clip(256, 64), "last_image.image": wan.PICTURE}
 TINY = {
-    "model.unet_name": "tiny-wan-2.1-fun-inp-1.3b.safetensors", "size.base": "256", "size.length": 5,
-    "sigmas.steps": 2, **wan.TINY_FILES,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.1-fun-inp-1.3b.safetensors",
+    "size.base": "256",
+    "size.length": 5,
+    "sigmas.steps": 2,
+    **wan.TINY_FILES,
+}
 TINY_MODELS = ["wan-fun-inp", *wan.TINY_BASE]
 TINY_WITHOUT = wan.CLIP  # see image_features
 TINY_RESULT = wan.tiny_result(width=512, height=128, length=5)

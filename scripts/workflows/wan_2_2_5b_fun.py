@@ -23,10 +23,20 @@ def build(g: Graph) -> None:
     reference = wan.load_image(g, "reference", "reference.png")
     control = wan.load_frames(g, "control", "depth.mp4", title="Control video")
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=1280, height=704, length=121, start_image=start.out(0), ref_image=reference.out(0),
-        control_video=control.out(0), **wan.CONDITIONING,
-    )  # fmt: skip
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=1280,
+        height=704,
+        length=121,
+        start_image=start.out(0),
+        ref_image=reference.out(0),
+        control_video=control.out(0),
+        **wan.CONDITIONING,
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=40, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-5b-fun-control", fps=24)
@@ -45,7 +55,10 @@ MODELS = {
 }
 INPUTS = {"start_image.image": wan.PICTURE, "reference.image": wan.PICTURE, "control.file": wan.control_clip(24)}
 TINY = {
-    "model.unet_name": "tiny-wan-2.2-fun-control-5b.safetensors", "sigmas.steps": 4, **wan.TINY_FILES_5B, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.2-fun-control-5b.safetensors",
+    "sigmas.steps": 4,
+    **wan.TINY_FILES_5B,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-control-5b", *wan.TINY_BASE_5B]
 TINY_RESULT = wan.tiny_result(fps=24)

@@ -25,19 +25,46 @@ def build(g: Graph) -> None:
     positive, negative = wan.write_prompts(g, "An old lighthouse on a cliff in the evening sun, waves break below.")
     image = wan.load_image(g, "image", "lighthouse.png")
     path = g.node(
-        "OnerWanCameraPath", "move", title="Move", move="Zoom In", move_2="Static", move_3="Static", speed=0.5,
-        length=121, easing="ease in-out", pitch=0.0, yaw=15.0, roll=0.0,
-    )  # fmt: skip
+        "OnerWanCameraPath",
+        "move",
+        title="Move",
+        move="Zoom In",
+        move_2="Static",
+        move_3="Static",
+        speed=0.5,
+        length=121,
+        easing="ease in-out",
+        pitch=0.0,
+        yaw=15.0,
+        roll=0.0,
+    )
     embedding = g.node(
-        "OnerWanCameraEmbedding", "camera", title="Embedding", path=path.out(0), width=1280, height=704, length=121,
-        stretch=False, fx=0.0, fy=0.0,
-    )  # fmt: skip
+        "OnerWanCameraEmbedding",
+        "camera",
+        title="Embedding",
+        path=path.out(0),
+        width=1280,
+        height=704,
+        length=121,
+        stretch=False,
+        fx=0.0,
+        fy=0.0,
+    )
     g.node("PreviewImage", "picture", title="Picture of the path", images=embedding.out(1))
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=1280, height=704, length=121, start_image=image.out(0), camera=embedding.out(0),
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=1280,
+        height=704,
+        length=121,
+        start_image=image.out(0),
+        camera=embedding.out(0),
         **wan.CONDITIONING,
-    )  # fmt: skip
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-5b-fun-camera", fps=24)
@@ -57,8 +84,14 @@ MODELS = {
 }
 INPUTS = {"image.image": wan.PICTURE}
 TINY = {
-    "model.unet_name": "tiny-wan-2.2-fun-camera-5b.safetensors", "sigmas.steps": 3, "move.length": 9,
-    "camera.width": 64, "camera.height": 64, "camera.length": 9, **wan.TINY_FILES_5B, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.2-fun-camera-5b.safetensors",
+    "sigmas.steps": 3,
+    "move.length": 9,
+    "camera.width": 64,
+    "camera.height": 64,
+    "camera.length": 9,
+    **wan.TINY_FILES_5B,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-camera-5b", *wan.TINY_BASE_5B]
 TINY_RESULT = wan.tiny_result(fps=24)

@@ -22,10 +22,19 @@ def build(g: Graph) -> None:
     first = wan.load_image(g, "first_image", "first.png")
     last = wan.load_image(g, "last_image", "last.png")
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=model.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=1280, height=704, length=121, start_image=first.out(0), end_image=last.out(0),
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=1280,
+        height=704,
+        length=121,
+        start_image=first.out(0),
+        end_image=last.out(0),
         **wan.CONDITIONING,
-    )  # fmt: skip
+    )
     guider = wan.cfg_guider(g, model.out(0), conditioning.out(0), conditioning.out(1), 6.0)
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-5b-fun-first-and-last", fps=24)
@@ -44,7 +53,10 @@ MODELS = {
 }
 INPUTS = {"first_image.image": wan.PICTURE, "last_image.image": wan.PICTURE}
 TINY = {
-    "model.unet_name": "tiny-wan-2.2-fun-inp-5b.safetensors", "sigmas.steps": 3, **wan.TINY_FILES_5B, **wan.TINY_SIZE,
-}  # fmt: skip
+    "model.unet_name": "tiny-wan-2.2-fun-inp-5b.safetensors",
+    "sigmas.steps": 3,
+    **wan.TINY_FILES_5B,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-inp-5b", *wan.TINY_BASE_5B]
 TINY_RESULT = wan.tiny_result(fps=24)

@@ -26,18 +26,42 @@ def build(g: Graph) -> None:
     image = wan.load_image(g, "image", "hall.png")
     path = g.node("OnerWanCameraPathFromText", "poses", text=POSES, length=81, file="none")
     embedding = g.node(
-        "OnerWanCameraEmbedding", "camera", path=path.out(0), width=832, height=480, length=81, stretch=False,
-        fx=0.0, fy=0.0,
-    )  # fmt: skip
+        "OnerWanCameraEmbedding",
+        "camera",
+        path=path.out(0),
+        width=832,
+        height=480,
+        length=81,
+        stretch=False,
+        fx=0.0,
+        fy=0.0,
+    )
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=high.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, start_image=image.out(0), camera=embedding.out(0),
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=high.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        start_image=image.out(0),
+        camera=embedding.out(0),
         **wan.CONDITIONING,
-    )  # fmt: skip
+    )
     guider = g.node(
-        "OnerWanExpertsGuider", "guider", model_high=high.out(0), model_low=low.out(0), positive=conditioning.out(0),
-        negative=conditioning.out(1), phases=2, cfg_1=6.0, cfg_2=6.0, **wan.GUIDER,
-    )  # fmt: skip
+        "OnerWanExpertsGuider",
+        "guider",
+        model_high=high.out(0),
+        model_low=low.out(0),
+        positive=conditioning.out(0),
+        negative=conditioning.out(1),
+        phases=2,
+        cfg_1=6.0,
+        cfg_2=6.0,
+        **wan.GUIDER,
+    )
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-fun-camera")
 
@@ -57,8 +81,13 @@ MODELS = {
 INPUTS = {"image.image": wan.PICTURE}
 TINY = {
     **wan.tiny_experts("fun-camera-a14b"),
-    "poses.length": 9, "camera.width": 64, "camera.height": 64, "camera.length": 9, "sigmas.steps": 4,
-    **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    "poses.length": 9,
+    "camera.width": 64,
+    "camera.height": 64,
+    "camera.length": 9,
+    "sigmas.steps": 4,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-camera-a14b-high", "wan-camera-a14b-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -26,14 +26,32 @@ def build(g: Graph) -> None:
     end = wan.load_image(g, "end_image", "end.png")
     control = wan.load_frames(g, "control", "pose.mp4", title="Control video")
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=high.out(0), positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, start_image=start.out(0), end_image=end.out(0),
-        control_video=control.out(0), **wan.CONDITIONING,
-    )  # fmt: skip
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=high.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        start_image=start.out(0),
+        end_image=end.out(0),
+        control_video=control.out(0),
+        **wan.CONDITIONING,
+    )
     guider = g.node(
-        "OnerWanExpertsGuider", "guider", model_high=high.out(0), model_low=low.out(0), positive=conditioning.out(0),
-        negative=conditioning.out(1), phases=2, cfg_1=5.0, cfg_2=4.0, **wan.GUIDER | {"cfg_zero_star": "1"},
-    )  # fmt: skip
+        "OnerWanExpertsGuider",
+        "guider",
+        model_high=high.out(0),
+        model_low=low.out(0),
+        positive=conditioning.out(0),
+        negative=conditioning.out(1),
+        phases=2,
+        cfg_1=5.0,
+        cfg_2=4.0,
+        **wan.GUIDER | {"cfg_zero_star": "1"},
+    )
     sampled = wan.sample(g, guider.out(0), conditioning.out(2), steps=40, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-fun-control")
 
@@ -54,7 +72,9 @@ INPUTS = {"start_image.image": wan.PICTURE, "end_image.image": wan.PICTURE, "con
 TINY = {
     "model_high.unet_name": "tiny-wan-2.2-fun-control-a14b-high-noise.safetensors",
     "model_low.unet_name": "tiny-wan-2.2-fun-control-a14b-low-noise.safetensors",
-    "sigmas.steps": 4, **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    "sigmas.steps": 4,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-control-a14b-high", "wan-fun-control-a14b-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -27,13 +27,22 @@ def build(g: Graph) -> None:
     plan = g.node("OnerWanPhasePlan", "phases", **wan.PHASES | {"threshold_1": 0.876})
     for name, file, multiplier in (("high", LORA_HIGH, "1;0"), ("low", LORA_LOW, "0;1")):
         scheduled = g.node(
-            "OnerLoraSchedule", f"lora_{name}", title=f"LoRA for {name} noise", model=models[0], model_low=models[1],
-            lora_name=file, multiplier=multiplier, scale_without_alpha=1.0, plan=plan.out(0), **wan.PHASES,
-        )  # fmt: skip
+            "OnerLoraSchedule",
+            f"lora_{name}",
+            title=f"LoRA for {name} noise",
+            model=models[0],
+            model_low=models[1],
+            lora_name=file,
+            multiplier=multiplier,
+            scale_without_alpha=1.0,
+            plan=plan.out(0),
+            **wan.PHASES,
+        )
         models = [scheduled.out(0), scheduled.out(1)]
     positive, negative = wan.write_prompts(g, "A fox runs along a snowy ridge, powder flies, low sun.")
-    latent = g.node("EmptyHunyuanLatentVideo", "latent", title="Size and length", width=832, height=480, length=81,
-                    batch_size=1)  # fmt: skip
+    latent = g.node(
+        "EmptyHunyuanLatentVideo", "latent", title="Size and length", width=832, height=480, length=81, batch_size=1
+    )
     guider = wan.guide_experts(g, models, positive.out(0), negative.out(0), (1.0, 1.0), plan=plan.out(0), **wan.PHASES)
     sampled = wan.sample(g, guider, latent.out(0), steps=4, shift=3.0, schedule="dpmpp", solver="euler")
     wan.save(g, sampled.out(0), vae, "wan-2.2-lightning")
@@ -54,9 +63,13 @@ MODELS = {
     "vae.vae_name": wan.file_of(wan.REPACKAGED_22, "vae", wan.VAE_21),
 }
 TINY = {
-    **wan.tiny_experts("t2v-a14b"), "lora_high.lora_name": "tiny-wan-2.2-lora-high-noise.safetensors",
+    **wan.tiny_experts("t2v-a14b"),
+    "lora_high.lora_name": "tiny-wan-2.2-lora-high-noise.safetensors",
     "lora_low.lora_name": "tiny-wan-2.2-lora-low-noise.safetensors",
-    "latent.width": 64, "latent.height": 64, "latent.length": 9, **wan.TINY_FILES,
-}  # fmt: skip
+    "latent.width": 64,
+    "latent.height": 64,
+    "latent.length": 9,
+    **wan.TINY_FILES,
+}
 TINY_MODELS = ["wan-t2v-a14b-high", "wan-t2v-a14b-low", "lora-wan-high", "lora-wan-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -9,8 +9,8 @@ from .builder import Graph
 NAME = "Wan_2.2_LoRA_Schedule_3_Phases"
 TITLE = "Wan 2.2 in 8 steps: a LoRA schedule over three phases"
 DESCRIPTION = (
-    "The first steps run without a LoRA at a real CFG, which decides motion and layout; then the 4-step LoRA of each expert "
-    "finishes at CFG 1. Strengths change while the model runs, its weights stay as they are."
+    "The first steps run without a LoRA at a real CFG, which decides motion and layout; then the 4-step LoRA of each "
+    "expert finishes at CFG 1. Strengths change while the model runs, its weights stay as they are."
 )
 HOW_TO = f"""A multiplier gives strengths by phase (`;`), by step (`,`) and by prompt (`:`): `0;1;0` is on in phase 2 only,
 `0,0.5;1` is half on from the middle of phase 1. **Strengths** lists what each step gets. Set the number of phases, thresholds
@@ -30,9 +30,18 @@ def build(g: Graph) -> None:
     g.node("PreviewAny", "phases_in_words", source=plan.out(1))
     for name, file, multiplier in (("high", LORA_HIGH, "0;1;0"), ("low", LORA_LOW, "0;0;1")):
         scheduled = g.node(
-            "OnerLoraSchedule", f"lora_{name}", title=f"LoRA for {name} noise", model=models[0], model_low=models[1],
-            lora_name=file, multiplier=multiplier, scale_without_alpha=1.0, sigmas=["sigmas", 0], plan=plan.out(0), **wan.PHASES,
-        )  # fmt: skip
+            "OnerLoraSchedule",
+            f"lora_{name}",
+            title=f"LoRA for {name} noise",
+            model=models[0],
+            model_low=models[1],
+            lora_name=file,
+            multiplier=multiplier,
+            scale_without_alpha=1.0,
+            sigmas=["sigmas", 0],
+            plan=plan.out(0),
+            **wan.PHASES,
+        )
         g.node("PreviewAny", f"strengths_{name}", title="Strengths", source=scheduled.out(2))
         models = [scheduled.out(0), scheduled.out(1)]
     positive, negative = wan.write_prompts(g, "A fox runs along a snowy ridge, powder flies, low sun.")
@@ -60,9 +69,13 @@ MODELS = {
     "lora_low.lora_name": wan.file_of(wan.REPACKAGED_22, "loras", LORA_LOW),
 }
 TINY = {
-    **wan.tiny_experts("t2v-a14b"), "lora_high.lora_name": "tiny-wan-2.2-lora-high-noise.safetensors",
+    **wan.tiny_experts("t2v-a14b"),
+    "lora_high.lora_name": "tiny-wan-2.2-lora-high-noise.safetensors",
     "lora_low.lora_name": "tiny-wan-2.2-lora-low-noise.safetensors",
-    "latent.width": 64, "latent.height": 64, "latent.length": 9, **wan.TINY_FILES,
-}  # fmt: skip
+    "latent.width": 64,
+    "latent.height": 64,
+    "latent.length": 9,
+    **wan.TINY_FILES,
+}
 TINY_MODELS = ["wan-t2v-a14b-high", "wan-t2v-a14b-low", "lora-wan-high", "lora-wan-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -6,8 +6,8 @@ from .builder import Graph
 NAME = "Wan_2.2_Accelerator_Recipe"
 TITLE = "Wan 2.2 from a recipe: three phases, imported from WanGP"
 DESCRIPTION = (
-    "One node sets what an accelerator wants: steps, noise levels, CFG and LoRAs of each phase. The first step runs at CFG "
-    "3.5 without LoRA, which brings motion back."
+    "One node sets what an accelerator wants: steps, noise levels, CFG and LoRAs of each phase. The first step runs at "
+    "CFG 3.5 without LoRA, which brings motion back."
 )
 HOW_TO = f"""Choose a recipe in **Recipe**, or import one: **WanGP import** reads a profile, a settings file, or a video that
 WanGP made. Disconnect it to use the chosen recipe. A missing LoRA is named with the place to get it.
@@ -32,16 +32,28 @@ def build(g: Graph) -> None:
     positive, negative = wan.write_prompts(g, "A train crosses a stone viaduct in the fog, the camera rises.")
     imported = g.node("OnerWanGPImport", "import", title="WanGP import", file="none", text=PROFILE)
     recipe = g.node(
-        "OnerWanRecipe", "recipe", model=high.out(0), model_low=low.out(0), positive=positive.out(0),
-        negative=negative.out(0), recipe="2.2 text to video, Lightning, 4 steps", lora_strength=1.0,
+        "OnerWanRecipe",
+        "recipe",
+        model=high.out(0),
+        model_low=low.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        recipe="2.2 text to video, Lightning, 4 steps",
+        lora_strength=1.0,
         recipe_json=imported.out(0),
-    )  # fmt: skip
-    latent = g.node("EmptyHunyuanLatentVideo", "latent", title="Size and length", width=832, height=480, length=81,
-                    batch_size=1)  # fmt: skip
+    )
+    latent = g.node(
+        "EmptyHunyuanLatentVideo", "latent", title="Size and length", width=832, height=480, length=81, batch_size=1
+    )
     sampled = g.node(
-        "SamplerCustomAdvanced", "sample", noise=g.node("RandomNoise", "noise", noise_seed=43).out(0),
-        guider=recipe.out(0), sampler=recipe.out(1), sigmas=recipe.out(2), latent_image=latent.out(0),
-    )  # fmt: skip
+        "SamplerCustomAdvanced",
+        "sample",
+        noise=g.node("RandomNoise", "noise", noise_seed=43).out(0),
+        guider=recipe.out(0),
+        sampler=recipe.out(1),
+        sigmas=recipe.out(2),
+        latent_image=latent.out(0),
+    )
     wan.save(g, sampled.out(0), vae, "wan-2.2-recipe")
 
 
@@ -59,8 +71,13 @@ MODELS = {
 }
 TINY = {
     **wan.tiny_experts("t2v-a14b"),
-    "import.text": PROFILE.replace("wan2.2_t2v_lightx2v_4steps_lora_v1.1_", "tiny-wan-2.2-lora-").replace("_noise", "-noise"),
-    "latent.width": 64, "latent.height": 64, "latent.length": 9, **wan.TINY_FILES,
-}  # fmt: skip
+    "import.text": PROFILE.replace("wan2.2_t2v_lightx2v_4steps_lora_v1.1_", "tiny-wan-2.2-lora-").replace(
+        "_noise", "-noise"
+    ),
+    "latent.width": 64,
+    "latent.height": 64,
+    "latent.length": 9,
+    **wan.TINY_FILES,
+}
 TINY_MODELS = ["wan-t2v-a14b-high", "wan-t2v-a14b-low", "lora-wan-high", "lora-wan-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

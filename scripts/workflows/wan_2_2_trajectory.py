@@ -6,8 +6,8 @@ from .builder import Graph
 NAME = "Wan_2.2_Fun_Trajectory"
 TITLE = "Wan 2.2 Fun Control: an image moves along drawn lines"
 DESCRIPTION = (
-    "Each line says where the thing under its first point goes. The points are spread over the video and drawn as the soft "
-    "white blobs that the model knows as trajectories."
+    "Each line says where the thing under its first point goes. The points are spread over the video and drawn as the "
+    "soft white blobs that the model knows as trajectories."
 )
 HOW_TO = f"""Choose a start image and write the lines into **Trajectory**: JSON with the points of each line in pixels of the
 video, as the spline editor of KJNodes writes them; or connect tracks. **Picture** shows what the model sees.
@@ -27,15 +27,30 @@ def build(g: Graph) -> None:
     positive, negative = wan.write_prompts(g, "A tin boat crosses a pond towards the reeds, a heron lifts its head.")
     start = wan.load_image(g, "start_image", "start.png")
     trajectory = g.node(
-        "OnerWanTrajectoryVideo", "trajectory", coordinates=LINES, width=832, height=480, length=81, radius=0.0,
+        "OnerWanTrajectoryVideo",
+        "trajectory",
+        coordinates=LINES,
+        width=832,
+        height=480,
+        length=81,
+        radius=0.0,
         profile="gauss",
-    )  # fmt: skip
+    )
     g.node("PreviewImage", "picture", images=trajectory.out(0))
     conditioning = g.node(
-        "OnerWanFunConditioning", "conditioning", model=models[0], positive=positive.out(0), negative=negative.out(0),
-        vae=vae.out(0), width=832, height=480, length=81, start_image=start.out(0), control_video=trajectory.out(0),
+        "OnerWanFunConditioning",
+        "conditioning",
+        model=models[0],
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        start_image=start.out(0),
+        control_video=trajectory.out(0),
         **wan.CONDITIONING,
-    )  # fmt: skip
+    )
     guider = wan.guide_experts(g, models, conditioning.out(0), conditioning.out(1), (6.0, 6.0))
     sampled = wan.sample(g, guider, conditioning.out(2), steps=50, shift=5.0)
     wan.save(g, sampled.out(0), vae, "wan-2.2-fun-trajectory")
@@ -51,9 +66,14 @@ GROUPS = {
 MODELS = wan.expert_files(HIGH, LOW)
 INPUTS = {"start_image.image": wan.PICTURE}
 TINY = {
-    **wan.tiny_experts("fun-control-a14b"), "trajectory.width": 64, "trajectory.height": 64, "trajectory.length": 9,
-    "trajectory.coordinates": '[{"x": 10, "y": 40}, {"x": 50, "y": 20}]', "sigmas.steps": 4,
-    **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+    **wan.tiny_experts("fun-control-a14b"),
+    "trajectory.width": 64,
+    "trajectory.height": 64,
+    "trajectory.length": 9,
+    "trajectory.coordinates": '[{"x": 10, "y": 40}, {"x": 50, "y": 20}]',
+    "sigmas.steps": 4,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
+}
 TINY_MODELS = ["wan-fun-control-a14b-high", "wan-fun-control-a14b-low", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -44,13 +44,29 @@ CONDITIONING = {"batch_size": 1, "control_strength": 1.0, "start_percent": 0.0, 
 PHASES = {"phases": 2, "threshold_1": 0.0, "threshold_2": 0.0, "low_from": "phase 2"}
 # widgets of Wan Experts Guider beside phases and CFG
 GUIDER = {
-    "cfg_3": 1.0, "threshold_1": 0.0, "threshold_2": 0.0, "low_from": "phase 2", "zero_init_steps": 0,
-    "cfg_zero_star": "", "apg": "", "slg": "", "slg_layers": "9", "slg_start_percent": 0.1, "slg_end_percent": 1.0,
-}  # fmt: skip
+    "cfg_3": 1.0,
+    "threshold_1": 0.0,
+    "threshold_2": 0.0,
+    "low_from": "phase 2",
+    "zero_init_steps": 0,
+    "cfg_zero_star": "",
+    "apg": "",
+    "slg": "",
+    "slg_layers": "9",
+    "slg_start_percent": 0.1,
+    "slg_end_percent": 1.0,
+}
 VACE = {
-    "batch_size": 1, "strength": 1.0, "strength_2": 0.5, "mask_grow": 0, "mask_negate": False, "mask_box": False,
-    "keep_frames": "", "positions": "1", "outpaint": "",
-}  # fmt: skip
+    "batch_size": 1,
+    "strength": 1.0,
+    "strength_2": 0.5,
+    "mask_grow": 0,
+    "mask_negate": False,
+    "mask_box": False,
+    "keep_frames": "",
+    "positions": "1",
+    "outpaint": "",
+}
 
 
 def control_clip(fps: int = 16) -> Clip:
@@ -110,9 +126,16 @@ def write_prompts(g: Graph, text: str, negative: str = NEGATIVE) -> tuple[Node, 
 
 
 def sample(
-    g: Graph, guider: Any, latent: Any, *, steps: int, shift: float, schedule: str = "flow", solver: str = "",
+    g: Graph,
+    guider: Any,
+    latent: Any,
+    *,
+    steps: int,
+    shift: float,
+    schedule: str = "flow",
+    solver: str = "",
     denoise: float = 1.0,
-) -> Node:  # fmt: skip
+) -> Node:
     """The nodes of SAMPLING; the solver is the one the schedule is made for unless given."""
     solver = solver or {"flow": "euler", "unipc": "flow UniPC", "dpmpp": "flow DPM++ 2M"}[schedule]
     if solver == "euler":
@@ -120,13 +143,16 @@ def sample(
     else:
         sampler = g.node("OnerFlowSampler", "sampler", solver=solver, restart_below=0.0)
     return g.node(
-        "SamplerCustomAdvanced", "sample",
+        "SamplerCustomAdvanced",
+        "sample",
         noise=g.node("RandomNoise", "noise", noise_seed=43).out(0),
         guider=guider,
         sampler=sampler.out(0),
-        sigmas=g.node("OnerWanScheduler", "sigmas", schedule=schedule, steps=steps, shift=shift, denoise=denoise).out(0),
+        sigmas=g.node("OnerWanScheduler", "sigmas", schedule=schedule, steps=steps, shift=shift, denoise=denoise).out(
+            0
+        ),
         latent_image=latent,
-    )  # fmt: skip
+    )
 
 
 def save(g: Graph, latent: Any, vae: Node, name: str, fps: int = 16) -> None:
@@ -134,9 +160,14 @@ def save(g: Graph, latent: Any, vae: Node, name: str, fps: int = 16) -> None:
     frames = g.node("VAEDecode", "decode", samples=latent, vae=vae.out(0))
     video = g.node("CreateVideo", "video", images=frames.out(0), fps=float(fps), bit_depth=8)
     g.node(
-        "SaveVideo", "save", video=video.out(0), filename_prefix=f"oner/{name}",
-        format="mp4", codec="h264", **{"codec.encoding": "auto"},
-    )  # fmt: skip
+        "SaveVideo",
+        "save",
+        video=video.out(0),
+        filename_prefix=f"oner/{name}",
+        format="mp4",
+        codec="h264",
+        **{"codec.encoding": "auto"},
+    )
 
 
 def load_image(g: Graph, id: str, file: str, title: str | None = None) -> Node:
@@ -169,6 +200,11 @@ def guide_experts(
     """Node guider: a phase for each CFG, changing at the trained boundary unless `widgets` say more."""
     values = {"phases": len(cfgs), **{f"cfg_{number}": cfg for number, cfg in enumerate(cfgs, 1)}}
     return g.node(
-        "OnerWanExpertsGuider", "guider", model_high=models[0], model_low=models[1], positive=positive,
-        negative=negative, **GUIDER | values | widgets,
-    ).out(0)  # fmt: skip
+        "OnerWanExpertsGuider",
+        "guider",
+        model_high=models[0],
+        model_low=models[1],
+        positive=positive,
+        negative=negative,
+        **GUIDER | values | widgets,
+    ).out(0)

@@ -20,10 +20,20 @@ def build(g: Graph) -> None:
     source = wan.load_frames(g, "source", "street.mp4", title="Video")
     last = wan.load_image(g, "last_image", "last.png")
     composed = g.node(
-        "OnerWanVACEComposer", "conditioning", title="Compose", model=model.out(0), positive=positive.out(0),
-        negative=negative.out(0), vae=vae.out(0), width=832, height=480, length=81, control_video=source.out(0),
-        images=last.out(0), **wan.VACE | {"outpaint": "0 0 25 25", "positions": "L"},
-    )  # fmt: skip
+        "OnerWanVACEComposer",
+        "conditioning",
+        title="Compose",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        control_video=source.out(0),
+        images=last.out(0),
+        **wan.VACE | {"outpaint": "0 0 25 25", "positions": "L"},
+    )
     guider = wan.cfg_guider(g, model.out(0), composed.out(0), composed.out(1), 5.0)
     sampled = wan.sample(g, guider.out(0), composed.out(2), steps=40, shift=16.0, schedule="unipc")
     wan.save(g, sampled.out(0), vae, "wan-vace-outpaint")
@@ -42,8 +52,11 @@ MODELS = {
 }
 INPUTS = {"source.file": wan.control_clip(), "last_image.image": wan.PICTURE}
 TINY = {
-    "model.unet_name": "tiny-wan-2.1-vace-1.3b.safetensors", "sigmas.steps": 2, **wan.TINY_FILES, **wan.TINY_SIZE,
+    "model.unet_name": "tiny-wan-2.1-vace-1.3b.safetensors",
+    "sigmas.steps": 2,
+    **wan.TINY_FILES,
+    **wan.TINY_SIZE,
     "conditioning.width": 96,
-}  # fmt: skip
+}
 TINY_MODELS = ["wan-vace", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result(width=96)

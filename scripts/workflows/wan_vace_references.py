@@ -27,9 +27,19 @@ def build(g: Graph) -> None:
         f"reference_{number}": wan.load_image(g, name, f"{name}.png").out(0) for number, name in enumerate(SUBJECTS, 1)
     }
     composed = g.node(
-        "OnerWanVACEComposer", "conditioning", title="Compose", model=model.out(0), positive=positive.out(0),
-        negative=negative.out(0), vae=vae.out(0), width=832, height=480, length=81, **subjects, **wan.VACE,
-    )  # fmt: skip
+        "OnerWanVACEComposer",
+        "conditioning",
+        title="Compose",
+        model=model.out(0),
+        positive=positive.out(0),
+        negative=negative.out(0),
+        vae=vae.out(0),
+        width=832,
+        height=480,
+        length=81,
+        **subjects,
+        **wan.VACE,
+    )
     guider = wan.cfg_guider(g, model.out(0), composed.out(0), composed.out(1), 5.0)
     sampled = wan.sample(g, guider.out(0), composed.out(2), steps=40, shift=16.0, schedule="unipc")
     trimmed = g.node(
@@ -50,8 +60,6 @@ MODELS = {
     "vae.vae_name": wan.file_of(wan.REPACKAGED_21, "vae", wan.VAE_21),
 }
 INPUTS = {"woman.image": Clip(32, 64), "dog.image": Clip(64, 32), "bicycle.image": wan.PICTURE}
-TINY = {
-    "model.unet_name": "tiny-wan-2.1-vace-1.3b.safetensors", "sigmas.steps": 3, **wan.TINY_FILES, **wan.TINY_SIZE,
-}  # fmt: skip
+TINY = {"model.unet_name": "tiny-wan-2.1-vace-1.3b.safetensors", "sigmas.steps": 3, **wan.TINY_FILES, **wan.TINY_SIZE}
 TINY_MODELS = ["wan-vace", *wan.TINY_BASE]
 TINY_RESULT = wan.tiny_result()

@@ -78,8 +78,9 @@ def test_lane_sees_planted_faults(page):
 def test_first_workflow_runs_from_its_template_link_to_a_video(server, page):
     workflow = WORKFLOWS[0]
     goto(page, f"{server.url}/?template={workflow.name}&source=oner")
-    page.wait_for_function("ids => ids.every(id => app.graph.nodes.some(n => String(n.id) === id))",
-                           arg=list(workflow.prompt))  # fmt: skip
+    page.wait_for_function(
+        "ids => ids.every(id => app.graph.nodes.some(n => String(n.id) === id))", arg=list(workflow.prompt)
+    )
     for target, value in workflow.tiny.items():
         set_widget(page, *split_target(target), value)
     prompt_id = queue_and_wait(page)

@@ -12,7 +12,10 @@ def test_the_speed_command_measures_every_row():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     results = json.loads(done.stdout.splitlines()[-1])["results"]
     assert set(results) == {
-        "denoise only", "end to end, full VAE", "end to end, TAEHV", "ComfyUI's SamplerARVideo",
+        "denoise only",
+        "end to end, full VAE",
+        "end to end, TAEHV",
+        "ComfyUI's SamplerARVideo",
         "roofline of matrix products",
-    }  # fmt: skip
+    }
     assert all(row["fps"] > 0 for row in results.values())

@@ -73,8 +73,10 @@ def resident_bytes():
 def child(model_file, folder, blocks, *source):
     return subprocess.Popen(
         [sys.executable, "-m", "harness.causal", str(model_file), str(folder), str(blocks), *source],
-        cwd=ROOT / "scripts", stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT / "scripts",
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_killed_take_keeps_its_blocks_and_goes_on_bit_for_bit(model_file, tmp_path):

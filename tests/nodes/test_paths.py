@@ -30,14 +30,26 @@ def base(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("prefix", "folder"),
     [
-        ("take", "take"), ("a/b/c", "a/b/c"), ("./a//b/", "a/b"), ("%year%-%month%-%day%/t", "2026-03-07/t"),
-        ("%date:yyyy-MM-dd%/%date:hhmmss%", "2026-03-07/090502"), ("%date:yy M d h m s yyy%", "26 3 7 9 5 2 yyy"),
-        ("%date%", "2026-03-07"), ("%date:yyyy/MM%/t", "2026/03/t"), ("%width%x%height%", "832x480"),
-        ("%EmptyImage.width%", "832"), ("%Size.width%", "832"), ("%Who.value%", ".._a_b"),
-        ("%Say.text%", "A cat runs"), ("%Say.on%", "true"), ("50%", "50%"),
-        ("%Nobody.width%", "%Nobody.width%"), ("%Size.batch%", "%Size.batch%"), ("%Size.depth%", "%Size.depth%"),
+        ("take", "take"),
+        ("a/b/c", "a/b/c"),
+        ("./a//b/", "a/b"),
+        ("%year%-%month%-%day%/t", "2026-03-07/t"),
+        ("%date:yyyy-MM-dd%/%date:hhmmss%", "2026-03-07/090502"),
+        ("%date:yy M d h m s yyy%", "26 3 7 9 5 2 yyy"),
+        ("%date%", "2026-03-07"),
+        ("%date:yyyy/MM%/t", "2026/03/t"),
+        ("%width%x%height%", "832x480"),
+        ("%EmptyImage.width%", "832"),
+        ("%Size.width%", "832"),
+        ("%Who.value%", ".._a_b"),
+        ("%Say.text%", "A cat runs"),
+        ("%Say.on%", "true"),
+        ("50%", "50%"),
+        ("%Nobody.width%", "%Nobody.width%"),
+        ("%Size.batch%", "%Size.batch%"),
+        ("%Size.depth%", "%Size.depth%"),
     ],
-)  # fmt: skip
+)
 def test_a_prefix_names_the_folder_as_in_cores_save_nodes(prefix, folder, base):
     filled = paths.fill_prefix(prefix, PROMPT)
     made = [paths.new_take(filled, 832, 480) for _ in range(2)]
@@ -78,8 +90,10 @@ def test_links_out_of_the_output_folder_are_refused(base):
     (takes / "t_00001").mkdir()
     (takes / "t_00001" / "latents.bin").symlink_to(outside / "take.safetensors")
     for call in (
-        lambda: paths.fill_prefix("away/x", None), lambda: paths.find_take("away"), lambda: paths.find_take("t_00001")
-    ):  # fmt: skip
+        lambda: paths.fill_prefix("away/x", None),
+        lambda: paths.find_take("away"),
+        lambda: paths.find_take("t_00001"),
+    ):
         with pytest.raises(ValueError, match=re.escape(f"leads out of {base / 'output'} through a link")):
             call()
     assert [path.name for path in outside.iterdir()] == ["take.safetensors"]
@@ -116,10 +130,12 @@ def test_shots_may_be_links_within_the_input_folder_only(base):
 @pytest.mark.parametrize("value", [None, ["a", "b"], {"a": 1}, 1.5])
 def test_what_is_no_text_is_refused_by_its_type(value, base):
     for call, what in (
-        (lambda: paths.fill_prefix(value, None), "filename_prefix"), (lambda: paths.find_take(value), "name"),
-        (lambda: paths.input_path(value, "file"), "file"), (lambda: paths.encoder_folder(value), "folder"),
+        (lambda: paths.fill_prefix(value, None), "filename_prefix"),
+        (lambda: paths.find_take(value), "name"),
+        (lambda: paths.input_path(value, "file"), "file"),
+        (lambda: paths.encoder_folder(value), "folder"),
         (lambda: paths.file_beside(base / "m.pt", value, "save_as"), "save_as"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ValueError, match=f"^{what} is {type(value).__name__}, not text"):
             call()
     assert paths.fill_prefix(5, None) == "5"

@@ -10,8 +10,18 @@ from harness.pack import ROOT
 from harness.schemas import node_list, summary
 
 CATEGORIES = {
-    "loaders", "conditioning", "guiders", "sampling", "sigmas", "latent", "video", "image", "audio", "patches", "utils"
-}  # fmt: skip
+    "loaders",
+    "conditioning",
+    "guiders",
+    "sampling",
+    "sigmas",
+    "latent",
+    "video",
+    "image",
+    "audio",
+    "patches",
+    "utils",
+}
 NODES = {node["node_id"]: node for node in map(summary, node_list())}
 CONTRACT = json.loads((ROOT / "tests" / "golden" / "nodes.json").read_text())
 KEY = ("id", "type", "optional", "default", "options")

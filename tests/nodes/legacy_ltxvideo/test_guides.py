@@ -52,9 +52,15 @@ def conds():
 
 def iclora(node, conds, vae, latent, frames, **changes):
     values = {
-        "frame_idx": 0, "strength": 1.0, "latent_downscale_factor": 2.0, "crop": "center", "use_tiled_encode": False,
-        "tile_size": 256, "tile_overlap": 64, **changes,
-    }  # fmt: skip
+        "frame_idx": 0,
+        "strength": 1.0,
+        "latent_downscale_factor": 2.0,
+        "crop": "center",
+        "use_tiled_encode": False,
+        "tile_size": 256,
+        "tile_overlap": 64,
+        **changes,
+    }
     return node.execute(*conds, vae, latent, frames, **values).result
 
 

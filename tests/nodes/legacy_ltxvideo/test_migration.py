@@ -275,9 +275,7 @@ def test_old_multimodal_guider_equals_ours(tmp_path):
         0
     ]
     ours = MultimodalGuider(
-        ltx2,
-        constant(Guidance(3.0, 1.0, (1,), 0.9, 3.0, 0)),
-        constant(Guidance(7.0, 0.0, (1,), 0.7, 1.0, 0)),
+        ltx2, constant(Guidance(3.0, 1.0, (1,), 0.9, 3.0, 0)), constant(Guidance(7.0, 0.0, (1,), 0.7, 1.0, 0))
     )
     ours.set_conds(*conds)
     shim = old_guidance.OldMultimodalGuider.execute(ltx2, *conds, parameters, "1").result[0]

@@ -124,11 +124,21 @@ def test_looping_with_several_prompts_and_a_cfg_guider(loaded, conds):
         prompts = [[[draw(1, 4, 32, seed=seed) - 0.5, options]] for seed in (6, second)]
         made.append(
             samplers.LoopingSampler.execute(
-                model, vae, latents=empty(5), temporal_tile_size=24, temporal_overlap=16, guiding_strength=1.0,
-                temporal_overlap_cond_strength=0.5, cond_image_strength=1.0, horizontal_tiles=1, vertical_tiles=1,
-                spatial_overlap=1, optional_positive_conditionings=prompts, **run,
+                model,
+                vae,
+                latents=empty(5),
+                temporal_tile_size=24,
+                temporal_overlap=16,
+                guiding_strength=1.0,
+                temporal_overlap_cond_strength=0.5,
+                cond_image_strength=1.0,
+                horizontal_tiles=1,
+                vertical_tiles=1,
+                spatial_overlap=1,
+                optional_positive_conditionings=prompts,
+                **run,
             ).result[0]["samples"]
-        )  # fmt: skip
+        )
     assert torch.equal(made[0][:, :, :2], made[1][:, :, :2])  # the first prompt is the same
     assert not torch.allclose(made[0][:, :, 3:], made[1][:, :, 3:], atol=1e-3)
 
@@ -138,9 +148,18 @@ def test_tiled_sampling_with_a_cfg_guider(loaded, conds):
     run = settings(CFGGuider.execute(model, *conds, 3.0).result[0])
     latents = {"samples": draw(1, 128, 3, 2, 6)}
     made = samplers.TiledSampler.execute(
-        model, vae, latents=latents, horizontal_tiles=2, vertical_tiles=1, overlap=2, latents_cond_strength=0.15,
-        boost_latent_similarity=True, crop="center", optional_cond_images=draw(1, 64, 192, 3), **run,
-    ).result[0]  # fmt: skip
+        model,
+        vae,
+        latents=latents,
+        horizontal_tiles=2,
+        vertical_tiles=1,
+        overlap=2,
+        latents_cond_strength=0.15,
+        boost_latent_similarity=True,
+        crop="center",
+        optional_cond_images=draw(1, 64, 192, 3),
+        **run,
+    ).result[0]
     assert made["samples"].shape == (1, 128, 3, 2, 6)
     assert made["samples"].isfinite().all()
 

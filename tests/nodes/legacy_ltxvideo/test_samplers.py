@@ -57,9 +57,15 @@ def plain(run, latent, guider=None):
 def loop(loaded, run, latents, tile=24, overlap=16, strength=0.5, **options):
     values = {"horizontal_tiles": 1, "vertical_tiles": 1, "spatial_overlap": 1, "cond_image_strength": 1.0} | options
     return old.LoopingSampler.execute(
-        *loaded, latents=latents, temporal_tile_size=tile, temporal_overlap=overlap, guiding_strength=1.0,
-        temporal_overlap_cond_strength=strength, **values, **run,
-    ).result[0]["samples"]  # fmt: skip
+        *loaded,
+        latents=latents,
+        temporal_tile_size=tile,
+        temporal_overlap=overlap,
+        guiding_strength=1.0,
+        temporal_overlap_cond_strength=strength,
+        **values,
+        **run,
+    ).result[0]["samples"]
 
 
 def test_the_base_sampler_is_the_graph_of_todays_nodes(loaded, conds, run):
@@ -156,9 +162,17 @@ def test_a_tile_of_everything_is_the_plain_sampler(loaded, run):
     model, vae = loaded
     latents = {"samples": draw(1, 128, 3, 2, 4)}
     tiled = old.TiledSampler.execute(
-        model, vae, latents=latents, horizontal_tiles=1, vertical_tiles=1, overlap=1, latents_cond_strength=0.15,
-        boost_latent_similarity=False, crop="disabled", **run,
-    ).result  # fmt: skip
+        model,
+        vae,
+        latents=latents,
+        horizontal_tiles=1,
+        vertical_tiles=1,
+        overlap=1,
+        latents_cond_strength=0.15,
+        boost_latent_similarity=False,
+        crop="disabled",
+        **run,
+    ).result
     torch.testing.assert_close(tiled[0]["samples"], plain(run, latents)["samples"], rtol=0, atol=1e-5)
     assert torch.equal(tiled[0]["samples"], tiled[1]["samples"])
 
@@ -168,11 +182,19 @@ def test_boosted_similarity_acts_without_images(loaded, run):
     latents = {"samples": draw(1, 128, 3, 2, 4)}
     made = [
         old.TiledSampler.execute(
-            model, vae, latents=latents, horizontal_tiles=2, vertical_tiles=1, overlap=2, latents_cond_strength=0.5,
-            boost_latent_similarity=boost, crop="disabled", **run,
+            model,
+            vae,
+            latents=latents,
+            horizontal_tiles=2,
+            vertical_tiles=1,
+            overlap=2,
+            latents_cond_strength=0.5,
+            boost_latent_similarity=boost,
+            crop="disabled",
+            **run,
         ).result[0]["samples"]
         for boost in (False, True)
-    ]  # fmt: skip
+    ]
     assert made[0].shape == made[1].shape == latents["samples"].shape
     assert not torch.allclose(*made, atol=1e-3)
 

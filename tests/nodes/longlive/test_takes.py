@@ -66,9 +66,15 @@ def prompt(i=0):
 
 def roll(model, **inputs):
     defaults = {
-        "positive": prompt(), "settings": SETTINGS, "width": 16, "height": 16, "length": 29, "seed": 5, "cfg": 1.0,
+        "positive": prompt(),
+        "settings": SETTINGS,
+        "width": 16,
+        "height": 16,
+        "length": 29,
+        "seed": 5,
+        "cfg": 1.0,
         "filename_prefix": "t",
-    }  # fmt: skip
+    }
     return Rollout.execute(model, **{**defaults, **inputs}).args
 
 

@@ -10,13 +10,7 @@ from comfy_extras.nodes_lt import LTXVCropGuides
 
 from harness.fingerprint import fingerprint
 from oner.ltx.ltxv.presets import PRESETS
-from oner.nodes.any.latent_statistics import (
-    LatentAdaIN,
-    LatentNormalise,
-    LatentToneMap,
-    PerStepAdaIN,
-    PerStepNormalise,
-)
+from oner.nodes.any.latent_statistics import LatentAdaIN, LatentNormalise, LatentToneMap, PerStepAdaIN, PerStepNormalise
 from oner.nodes.ltxv.conditioning import LTXVImageGuide
 from oner.nodes.ltxv.decode import LTXVDecodeSettings
 from oner.nodes.ltxv.guidance import LTXVPreset, STGGuider, STGScheduleGuider, parse_block_lists
@@ -141,8 +135,7 @@ def test_schedule_lists_are_read_and_checked(loaded, conds):
 
 
 @pytest.mark.parametrize(
-    ("text", "blocks"),
-    [("[[11, 25], [28], []]", [(11, 25), (28,), ()]), ("[], [3]", [(), (3,)]), ("[29]", [(29,)])],
+    ("text", "blocks"), [("[[11, 25], [28], []]", [(11, 25), (28,), ()]), ("[], [3]", [(), (3,)]), ("[29]", [(29,)])]
 )
 def test_block_lists_are_read(text, blocks):
     assert parse_block_lists(text) == blocks

@@ -38,10 +38,23 @@ def make_plan(widgets):
 
 def guide(high, low, widgets, plan=None):
     return WanExpertsGuider.execute(
-        high, PROMPTS.positive, PROMPTS.negative, **widgets, cfg_1=3.5, cfg_2=2.0, cfg_3=1.0, zero_init_steps=0,
-        cfg_zero_star="", apg="", slg="", slg_layers="1", slg_start_percent=0.1, slg_end_percent=1.0, model_low=low,
+        high,
+        PROMPTS.positive,
+        PROMPTS.negative,
+        **widgets,
+        cfg_1=3.5,
+        cfg_2=2.0,
+        cfg_3=1.0,
+        zero_init_steps=0,
+        cfg_zero_star="",
+        apg="",
+        slg="",
+        slg_layers="1",
+        slg_start_percent=0.1,
+        slg_end_percent=1.0,
+        model_low=low,
         plan=plan,
-    ).args  # fmt: skip
+    ).args
 
 
 def schedule(model, low, name, widgets, plan=None, multiplier="0;1"):

@@ -15,9 +15,17 @@ SHAPE = (2, 16, 4, 6)
 def sizes(network, frames=12, **other):
     rows, columns = network.grid(*SHAPE[2:])
     return Sizes(
-        layers=network.layers, dim=network.model.dim, heads=network.heads, item=4, weights=0, tokens=rows * columns,
-        batch=SHAPE[0], frames=frames, text=8, **other,
-    )  # fmt: skip
+        layers=network.layers,
+        dim=network.model.dim,
+        heads=network.heads,
+        item=4,
+        weights=0,
+        tokens=rows * columns,
+        batch=SHAPE[0],
+        frames=frames,
+        text=8,
+        **other,
+    )
 
 
 @pytest.mark.parametrize("storage", ["model", "int8"])
@@ -27,9 +35,18 @@ def test_cache_and_text_are_counted_to_the_byte(window, offload, storage, relati
     settings = Settings(window=window, sink=2, block=2, steps=1, relative=relative)
     parts = [Segment(0, prompts[:1]), Segment(2, prompts[1:2])]
     take = Rollout(
-        network, settings, parts, SHAPE, block_noise(0), torch.device("cpu"), frames=12, storage=storage,
-        offload=offload, cfg=2.0, negative=prompts[2:],
-    )  # fmt: skip
+        network,
+        settings,
+        parts,
+        SHAPE,
+        block_noise(0),
+        torch.device("cpu"),
+        frames=12,
+        storage=storage,
+        offload=offload,
+        cfg=2.0,
+        negative=prompts[2:],
+    )
     take.next_block(), take.next_block()
     found = estimate(settings, sizes(network), storage, offload, streams=2)
     assert found["cache on the device"] + found[RAM] == sum(stream.cache.nbytes() for stream in take.streams)

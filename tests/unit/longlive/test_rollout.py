@@ -228,9 +228,13 @@ def test_a_batch_is_made_of_its_items(network, prompts):
     noise = block_noise(3)
     for i in range(2):
         one = Rollout(
-            network, LL1, [Segment(0, prompts[i : i + 1])], SHAPE,
-            lambda f, s, shape, i=i: noise(f, s, (2, *shape[1:]))[i : i + 1], CPU,
-        )  # fmt: skip
+            network,
+            LL1,
+            [Segment(0, prompts[i : i + 1])],
+            SHAPE,
+            lambda f, s, shape, i=i: noise(f, s, (2, *shape[1:]))[i : i + 1],
+            CPU,
+        )
         alone = torch.cat([one.next_block() for _ in range(4)], dim=2)
         torch.testing.assert_close(pair[i : i + 1], alone, atol=1e-5, rtol=0)
 
@@ -249,9 +253,15 @@ def test_guidance_starts_at_the_negative_prompt(network, prompts):
     def first_flow(text, **options):
         flows = []
         take = Rollout(
-            network, LL1, [Segment(0, text)], SHAPE, block_noise(3), CPU, on_flow=lambda *args: flows.append(args[2]),
+            network,
+            LL1,
+            [Segment(0, text)],
+            SHAPE,
+            block_noise(3),
+            CPU,
+            on_flow=lambda *args: flows.append(args[2]),
             **options,
-        )  # fmt: skip
+        )
         take.next_block()
         return flows[0]
 

@@ -10,8 +10,24 @@ from oner.ltx.schedules import SIGMA_PRESETS, shifted_sigmas
 
 # ltx2-pipelines: LTX2Scheduler with 40 steps and no latent, and with the HQ stage 1 latent of 8160 tokens
 FORTY = [1.0, 0.996449, 0.992737, 0.988851, 0.98478, 0.98051]
-HQ = [1.0, .993491, .986015, .97734, .967151, .955015, .940314, .92214, .899096, .868923, .827707, .768028, .673897,
-      .503378, .1, 0.0]  # fmt: skip
+HQ = [
+    1.0,
+    0.993491,
+    0.986015,
+    0.97734,
+    0.967151,
+    0.955015,
+    0.940314,
+    0.92214,
+    0.899096,
+    0.868923,
+    0.827707,
+    0.768028,
+    0.673897,
+    0.503378,
+    0.1,
+    0.0,
+]
 
 
 def test_default_schedule_is_the_reference_table():

@@ -36,10 +36,15 @@ def core_model(generation):
     from comfy.ldm.lightricks.av_model import LTXAVModel
 
     config = {
-        "num_attention_heads": 2, "attention_head_dim": 32, "num_layers": 1,
-        "audio_num_attention_heads": 2, "audio_attention_head_dim": 16,
-        "connector_num_attention_heads": 2, "connector_attention_head_dim": 16, "connector_num_layers": 2,
-    }  # fmt: skip
+        "num_attention_heads": 2,
+        "attention_head_dim": 32,
+        "num_layers": 1,
+        "audio_num_attention_heads": 2,
+        "audio_attention_head_dim": 16,
+        "connector_num_attention_heads": 2,
+        "connector_attention_head_dim": 16,
+        "connector_num_layers": 2,
+    }
     model = LTXAVModel(**config | CORE[generation], dtype=torch.float32, operations=comfy.ops.manual_cast)
     generator = torch.Generator().manual_seed(1)
     weights = {
@@ -61,9 +66,17 @@ def diffusers_connectors(generation, weights):
         for name, value in (("num_attention_heads", 2), ("attention_head_dim", head), ("num_layers", 2))
     }
     model = LTX2TextConnectors(
-        caption_channels=32, text_proj_in_factor=3, rope_type="split", per_modality_projections=two, proj_bias=two,
-        video_hidden_dim=64, audio_hidden_dim=32, video_gated_attn=two, audio_gated_attn=two, **heads,
-    )  # fmt: skip
+        caption_channels=32,
+        text_proj_in_factor=3,
+        rope_type="split",
+        per_modality_projections=two,
+        proj_bias=two,
+        video_hidden_dim=64,
+        audio_hidden_dim=32,
+        video_gated_attn=two,
+        audio_gated_attn=two,
+        **heads,
+    )
     named = {}
     for key, value in weights.items():
         for old, new in RENAMES:

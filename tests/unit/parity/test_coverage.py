@@ -201,10 +201,7 @@ REQUIRED = {
             table["schedule"] for data in with_key(files, "tables") for table in data["tables"] if "schedule" in table
         },
     ),
-    "Wan phases": (
-        {1, 2},
-        lambda files: {len(data["experts"]) for data in with_key(files, "experts")},
-    ),
+    "Wan phases": ({1, 2}, lambda files: {len(data["experts"]) for data in with_key(files, "experts")}),
     "Wan layouts": (
         {("mask", "masked"), ("control", "mask", "masked")},
         lambda files: {tuple(part["name"] for part in data["y_layout"]) for data in with_key(files, "experts")},

@@ -63,8 +63,7 @@ def test_the_command_says_which_field(parity_of):
 
 def test_a_field_of_another_kind_of_item_is_refused(parity_of):
     outcomes, printed = parity_of(
-        "ltx/vectors/keyframe_guided.json",
-        lambda data: data["video"]["conditionings"][1].update(downscale_factor=2),
+        "ltx/vectors/keyframe_guided.json", lambda data: data["video"]["conditionings"][1].update(downscale_factor=2)
     )
     assert outcomes == {"failed"}
     assert 'the field "video.conditionings[1].downscale_factor"' in printed

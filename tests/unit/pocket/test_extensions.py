@@ -41,9 +41,13 @@ def test_the_image_branch_of_the_control_file_adds_nothing():
 
     model = wan_fun.build(0)
     whole = WanModel(
-        model_type="i2v", in_dim=48, out_dim=16, text_len=wan_dit.PADDED, operations=comfy.ops.disable_weight_init,
+        model_type="i2v",
+        in_dim=48,
+        out_dim=16,
+        text_len=wan_dit.PADDED,
+        operations=comfy.ops.disable_weight_init,
         **wan_dit.CONFIG,
-    )  # fmt: skip
+    )
     whole.load_state_dict(wan_fun.export(model.state_dict()))
     x, t, context = inputs(48)
     features = torch.zeros(2, 257, wan_fun.CLIP_WIDTH)

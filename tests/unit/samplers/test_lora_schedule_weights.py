@@ -45,9 +45,13 @@ def sample(model, cfg=3.0):
     guider.set_conds(PROMPTS.positive, PROMPTS.negative)
     guider.set_cfg(cfg)
     return guider.sample(
-        wan_tiny.noise(SHAPE), torch.zeros(SHAPE), comfy.samplers.ksampler("euler"), torch.tensor([1.0, 0.5, 0.0]),
-        disable_pbar=True, seed=0,
-    )  # fmt: skip
+        wan_tiny.noise(SHAPE),
+        torch.zeros(SHAPE),
+        comfy.samplers.ksampler("euler"),
+        torch.tensor([1.0, 0.5, 0.0]),
+        disable_pbar=True,
+        seed=0,
+    )
 
 
 def load(kind):

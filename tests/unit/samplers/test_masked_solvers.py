@@ -82,9 +82,15 @@ def res2s(anchor_refinement):
     guider = KnownGuider(content)
     x, noise = NOISE[:, :, :16]
     solve(
-        solve_res2s, guider, x[None], [0.8, 0.55, 0.4], eta=0.0, anchor_refinement=anchor_refinement,
-        noise=lambda _: noise, half_step_noise=lambda _: noise,
-    )  # fmt: skip
+        solve_res2s,
+        guider,
+        x[None],
+        [0.8, 0.55, 0.4],
+        eta=0.0,
+        anchor_refinement=anchor_refinement,
+        noise=lambda _: noise,
+        half_step_noise=lambda _: noise,
+    )
     return guider.asked[:3]
 
 

@@ -141,9 +141,7 @@ def test_zero_star_projects_the_negative_velocity():
 
 def apg(guidance, positive, negative, x, sigma, cfg=5.0):
     """The guided velocity."""
-    args = {
-        "input": x, "sigma": torch.tensor([sigma]), "cond": x - positive, "uncond": x - negative, "cond_scale": cfg,
-    }  # fmt: skip
+    args = {"input": x, "sigma": torch.tensor([sigma]), "cond": x - positive, "uncond": x - negative, "cond_scale": cfg}
     return guidance(args) / sigma
 
 

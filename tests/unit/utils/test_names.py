@@ -8,12 +8,19 @@ from oner.utils.names import check_within, plain_path
 @pytest.mark.parametrize(
     ("name", "plain"),
     [
-        ("take", "take"), ("shots/day 1/take", "shots/day 1/take"), ("./a//b/", "a/b"), (".hidden", ".hidden"),
-        ("console", "console"), ("Füchse_狐", "Füchse_狐"), ("50%", "50%"), ("a..b", "a..b"), ("take:1", "take:1"),
+        ("take", "take"),
+        ("shots/day 1/take", "shots/day 1/take"),
+        ("./a//b/", "a/b"),
+        (".hidden", ".hidden"),
+        ("console", "console"),
+        ("Füchse_狐", "Füchse_狐"),
+        ("50%", "50%"),
+        ("a..b", "a..b"),
+        ("take:1", "take:1"),
         (" a", " a"),
         ("x" * 255, "x" * 255),
     ],
-)  # fmt: skip
+)
 def test_plain_names_pass(name, plain):
     assert plain_path(name, "name").as_posix() == plain
 
@@ -21,18 +28,35 @@ def test_plain_names_pass(name, plain):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", "names nothing"), ("  ", "names nothing"), ("./.", "names nothing"), ("/x", "absolute"),
-        ("//s/x", "absolute"), ("C:/x", "'C:', a drive"), ("c:x", "a drive"), ("a\\b", "folders by /"),
+        ("", "names nothing"),
+        ("  ", "names nothing"),
+        ("./.", "names nothing"),
+        ("/x", "absolute"),
+        ("//s/x", "absolute"),
+        ("C:/x", "'C:', a drive"),
+        ("c:x", "a drive"),
+        ("a\\b", "folders by /"),
         ("ab:c", "colon"),
-        ("..", r"by \.\."), ("a/../b", r"by \.\."), ("a/..", r"by \.\."), ("con", "'con', which is a device"),
-        ("a/NUL.txt", "'NUL', which is a device"), ("lpt¹", "device"), ("aux .x", "'aux', which is a device"),
-        ("a.", "'a.', which ends in a dot"), ("a /b", "ends in a dot or a space"), ("...", "ends in a dot"),
-        ("a\0", r"U\+0000"), ("a\nb", r"U\+000A"), ("\x7f", r"U\+007F"),
-        ("\ud800", r"U\+D800"), ("a\u2028", r"U\+2028"),
-        ("x" * 256, "part of 256 bytes: use at most 255"), ("é" * 130, "part of 260 bytes"),
+        ("..", r"by \.\."),
+        ("a/../b", r"by \.\."),
+        ("a/..", r"by \.\."),
+        ("con", "'con', which is a device"),
+        ("a/NUL.txt", "'NUL', which is a device"),
+        ("lpt¹", "device"),
+        ("aux .x", "'aux', which is a device"),
+        ("a.", "'a.', which ends in a dot"),
+        ("a /b", "ends in a dot or a space"),
+        ("...", "ends in a dot"),
+        ("a\0", r"U\+0000"),
+        ("a\nb", r"U\+000A"),
+        ("\x7f", r"U\+007F"),
+        ("\ud800", r"U\+D800"),
+        ("a\u2028", r"U\+2028"),
+        ("x" * 256, "part of 256 bytes: use at most 255"),
+        ("é" * 130, "part of 260 bytes"),
         ("a/" * 600, "1200 bytes long: use at most 1024"),
     ],
-)  # fmt: skip
+)
 def test_other_names_are_refused(name, reason):
     with pytest.raises(ValueError, match=f"^prefix .*{reason}"):
         plain_path(name, "prefix", new=True)

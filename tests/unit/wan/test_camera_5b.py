@@ -33,9 +33,14 @@ def velocities(model, positive, latent, sigmas=(0.6, 0.0)):
     guider = comfy.samplers.CFGGuider(wan_models.record_velocities(model, lambda v, t, _: seen.append((v, t))))
     guider.set_conds(positive, positive)
     guider.sample(
-        wan_tiny.noise(latent["samples"].shape), latent["samples"], comfy.samplers.ksampler("euler"),
-        torch.tensor(sigmas), latent.get("noise_mask"), disable_pbar=True, seed=0,
-    )  # fmt: skip
+        wan_tiny.noise(latent["samples"].shape),
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        torch.tensor(sigmas),
+        latent.get("noise_mask"),
+        disable_pbar=True,
+        seed=0,
+    )
     return seen
 
 
@@ -70,9 +75,9 @@ def test_camera_goes_in_as_in_cores_camera_class():
 
 
 def test_adapter_sees_blocks_of_16_pixels():
-    adapter = camera_5b.build_adapter({
-        key.removeprefix("control_adapter."): value for key, value in wan.camera_adapter(0, 48, 16).items()
-    })  # fmt: skip
+    adapter = camera_5b.build_adapter(
+        {key.removeprefix("control_adapter."): value for key, value in wan.camera_adapter(0, 48, 16).items()}
+    )
     assert adapter(torch.zeros(1, 24, 3, HEIGHT, WIDTH)).shape == (1, 48, 3, HEIGHT // 32, WIDTH // 32)
 
 

@@ -59,22 +59,31 @@ ROWS = {
         "2.1 control", WanFunControlToVideo, {"control_video": VIDEO, "clip_vision_output": CLIP}
     ),
     "2.1 Control 1.1, features": Row(
-        "2.1 control with reference", WanFunControlToVideo, {"control_video": VIDEO, "clip_vision_output": CLIP},
+        "2.1 control with reference",
+        WanFunControlToVideo,
+        {"control_video": VIDEO, "clip_vision_output": CLIP},
         why="no zero reference",
     ),
     "2.1 Camera, default intrinsics": Row(
-        "2.1 camera", WanCameraImageToVideo, {"start_image": IMAGE, "clip_vision_output": CLIP, "camera": PAN},
-        {"camera_conditions": core_camera()}, why="focal length half the picture",
+        "2.1 camera",
+        WanCameraImageToVideo,
+        {"start_image": IMAGE, "clip_vision_output": CLIP, "camera": PAN},
+        {"camera_conditions": core_camera()},
+        why="focal length half the picture",
     ),
     "2.1 Camera, trained intrinsics": Row(
-        "2.1 camera", WanCameraImageToVideo, {"start_image": IMAGE, "clip_vision_output": CLIP, "camera": PAN},
+        "2.1 camera",
+        WanCameraImageToVideo,
+        {"start_image": IMAGE, "clip_vision_output": CLIP, "camera": PAN},
         {"camera_conditions": core_camera(**TRAINED)},
     ),
     "2.2 InP, start and end": Row("2.2 inpaint", WanFunInpaintToVideo, {"start_image": IMAGE, "end_image": LAST}),
     "2.2 InP, no image": Row("2.2 inpaint", WanFunInpaintToVideo, {}, why="grey is encoded where nothing is kept"),
     "2.2 Control": Row("2.2 control", Wan22FunControlToVideo, {"control_video": VIDEO}),
     "2.2 Control, start image": Row(
-        "2.2 control", Wan22FunControlToVideo, {"control_video": VIDEO, "start_image": IMAGE},
+        "2.2 control",
+        Wan22FunControlToVideo,
+        {"control_video": VIDEO, "start_image": IMAGE},
         why="zero, not grey, after the start image",
     ),
     "2.2 Control with reference convolution": Row(
@@ -84,15 +93,20 @@ ROWS = {
         "2.2 control with reference", Wan22FunControlToVideo, {"control_video": VIDEO, "ref_image": IMAGE}
     ),
     "2.2 Camera": Row(
-        "2.2 camera", WanCameraImageToVideo, {"start_image": IMAGE, "camera": PAN},
-        {"camera_conditions": core_camera(**TRAINED)}, why="zero, not grey, after the start image",
+        "2.2 camera",
+        WanCameraImageToVideo,
+        {"start_image": IMAGE, "camera": PAN},
+        {"camera_conditions": core_camera(**TRAINED)},
+        why="zero, not grey, after the start image",
     ),
     "5B InP": Row("5B inpaint", WanFunInpaintToVideo, {"start_image": IMAGE}, why="first frame not pinned"),
     "5B Control, reference": Row(
-        "5B control with reference", Wan22FunControlToVideo,
-        {"control_video": VIDEO, "ref_image": IMAGE, "start_image": IMAGE}, why="first frame not pinned",
+        "5B control with reference",
+        Wan22FunControlToVideo,
+        {"control_video": VIDEO, "ref_image": IMAGE, "start_image": IMAGE},
+        why="first frame not pinned",
     ),
-}  # fmt: skip
+}
 
 
 def velocity(model, conditioning, latent, sigma=0.6):
@@ -102,9 +116,14 @@ def velocity(model, conditioning, latent, sigma=0.6):
     guider.set_conds(conditioning, conditioning)
     noise = wan_tiny.noise(latent["samples"].shape)
     guider.sample(
-        noise, latent["samples"], comfy.samplers.ksampler("euler"), torch.tensor([sigma, 0.0]),
-        latent.get("noise_mask"), disable_pbar=True, seed=0,
-    )  # fmt: skip
+        noise,
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        torch.tensor([sigma, 0.0]),
+        latent.get("noise_mask"),
+        disable_pbar=True,
+        seed=0,
+    )
     return seen[0]
 
 

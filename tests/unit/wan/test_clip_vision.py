@@ -12,10 +12,18 @@ from tiny.weights import random_state
 
 # ViT-H as core knows it, of 2 layers instead of 32 and with narrow ones between; the output has the same shape
 CONFIG = {
-    "hidden_size": 1280, "image_size": 224, "intermediate_size": 64, "num_attention_heads": 16, "num_channels": 3,
-    "num_hidden_layers": 2, "patch_size": 14, "projection_dim": 8, "hidden_act": "gelu", "layer_norm_eps": 1e-5,
+    "hidden_size": 1280,
+    "image_size": 224,
+    "intermediate_size": 64,
+    "num_attention_heads": 16,
+    "num_channels": 3,
+    "num_hidden_layers": 2,
+    "patch_size": 14,
+    "projection_dim": 8,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
     "model_type": "clip_vision_model",
-}  # fmt: skip
+}
 PROMPTS = wan_tiny.prompts()
 
 
@@ -39,9 +47,13 @@ def velocity(layout, image, features=None):
     guider = comfy.samplers.CFGGuider(wan_models.record_velocities(model, lambda v, *_: seen.append(v)))
     guider.set_conds(positive, positive)
     guider.sample(
-        wan_tiny.noise(latent["samples"].shape), latent["samples"], comfy.samplers.ksampler("euler"),
-        torch.tensor([0.6, 0.0]), disable_pbar=True, seed=0,
-    )  # fmt: skip
+        wan_tiny.noise(latent["samples"].shape),
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        torch.tensor([0.6, 0.0]),
+        disable_pbar=True,
+        seed=0,
+    )
     return seen[0], info
 
 

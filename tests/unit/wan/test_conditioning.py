@@ -140,9 +140,14 @@ def timesteps(model, conditioning, latent, sigma=0.6):
     guider = comfy.samplers.CFGGuider(wan_models.record_velocities(model, lambda _, t, __: seen.append(t)))
     guider.set_conds(conditioning, conditioning)
     guider.sample(
-        wan_tiny.noise(latent["samples"].shape), latent["samples"], comfy.samplers.ksampler("euler"),
-        torch.tensor([sigma, 0.0]), latent["noise_mask"], disable_pbar=True, seed=0,
-    )  # fmt: skip
+        wan_tiny.noise(latent["samples"].shape),
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        torch.tensor([sigma, 0.0]),
+        latent["noise_mask"],
+        disable_pbar=True,
+        seed=0,
+    )
     return [t[0].round().int().tolist() for t in seen]
 
 
@@ -299,7 +304,7 @@ def test_an_end_image_is_warned_of_where_none_was_trained(layout):
         ("2.2 inpaint", {"vae": wan_tiny.MeanVAE(48)}, "48 latent channels.*needs 16"),
         ("2.2 inpaint", {"start_image": wan_tiny.pixels(10, HEIGHT, WIDTH)}, "10 frames together; length is 9"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_work_is_refused_before_anything_is_encoded(layout, inputs, message):
     refuse(layout, message, **inputs)
 

@@ -43,10 +43,21 @@ def test_lint_finds_attention_patches_that_only_wan_calls():
 def test_guider_of_experts_says_what_the_lint_says(caplog):
     (model,) = NAGuidance.execute(wan_tiny.load(), 5.0, 0.5, 1.5).args
     widgets = {
-        "phases": 1, "cfg_1": 3.5, "cfg_2": 3.5, "cfg_3": 1.0, "threshold_1": 0.0, "threshold_2": 0.0,
-        "low_from": "phase 2", "zero_init_steps": 0, "cfg_zero_star": "", "apg": "", "slg": "", "slg_layers": "1",
-        "slg_start_percent": 0.0, "slg_end_percent": 1.0,
-    }  # fmt: skip
+        "phases": 1,
+        "cfg_1": 3.5,
+        "cfg_2": 3.5,
+        "cfg_3": 1.0,
+        "threshold_1": 0.0,
+        "threshold_2": 0.0,
+        "low_from": "phase 2",
+        "zero_init_steps": 0,
+        "cfg_zero_star": "",
+        "apg": "",
+        "slg": "",
+        "slg_layers": "1",
+        "slg_start_percent": 0.0,
+        "slg_end_percent": 1.0,
+    }
     info = WanExpertsGuider.execute(model, PROMPTS.positive, PROMPTS.negative, **widgets).args[1]
     assert "never calls" in info
     assert "never calls" in caplog.text
@@ -70,10 +81,14 @@ def test_canary_nag_still_does_nothing_on_wan():
         guider.set_conds(PROMPTS.positive, PROMPTS.negative)
         outs.append(
             guider.sample(
-                wan_tiny.noise((1, 16, 2, 4, 4)), torch.zeros(1, 16, 2, 4, 4), comfy.samplers.ksampler("euler"),
-                torch.tensor([1.0, 0.0]), disable_pbar=True, seed=0,
+                wan_tiny.noise((1, 16, 2, 4, 4)),
+                torch.zeros(1, 16, 2, 4, 4),
+                comfy.samplers.ksampler("euler"),
+                torch.tensor([1.0, 0.0]),
+                disable_pbar=True,
+                seed=0,
             )
-        )  # fmt: skip
+        )
     torch.testing.assert_close(outs[0], outs[1], rtol=1e-4, atol=1e-4)
 
 

@@ -37,13 +37,18 @@ EXPECTED = {
     "2.2 image to video, Lightning, 8 steps in 3 phases": (8, (3.5, 1, 1), (0.965, 0.8), 3, "0;1;0 0;0;1", 3),
     "2.2 image to video, Lightx2v of October 2025, 4 steps": (4, (1, 1), (0.876,), 5, "1;0 0;1", 2),
     "2.2 image to video, Lightx2v of October 2025, 8 steps in 3 phases": (
-        8, (3.5, 1, 1), (0.985, 0.8), 5, "0;1;0 0;0;1", 3,
+        8,
+        (3.5, 1, 1),
+        (0.985, 0.8),
+        5,
+        "0;1;0 0;0;1",
+        3,
     ),
     "2.2 Fun InP, HPS2.1 reward, 8 steps": (8, (1, 1), (0.876,), 3, "1;0 0;1", 2),
     "2.2 Fun InP, MPS reward, 4 steps": (4, (1, 1), (0.876,), 3, "1;0 0;1", 2),
     LTX: (8, (1,), (), None, "0.5", 2),
     LTX_SECOND: (3, (1,), (), None, "0.5", 2),
-}  # fmt: skip
+}
 
 
 def test_shipped_recipes_are_wangps():
@@ -206,20 +211,38 @@ def test_broken_recipes_are_refused(change, message):
 
 
 PROFILE = {
-    "num_inference_steps": 8, "guidance_scale": 3.5, "guidance2_scale": 1, "guidance3_scale": 1, "guidance_phases": 3,
-    "switch_threshold": 965, "switch_threshold2": 800, "model_switch_phase": 2, "flow_shift": 3,
-    "sample_solver": "euler", "loras_multipliers": "0;1;0 0;0;1",
+    "num_inference_steps": 8,
+    "guidance_scale": 3.5,
+    "guidance2_scale": 1,
+    "guidance3_scale": 1,
+    "guidance_phases": 3,
+    "switch_threshold": 965,
+    "switch_threshold2": 800,
+    "model_switch_phase": 2,
+    "flow_shift": 3,
+    "sample_solver": "euler",
+    "loras_multipliers": "0;1;0 0;0;1",
     "activated_loras": ["https://host/a/HIGH.safetensors", "https://host/a/LOW.safetensors"],
-    "resolution": "832x480", "NAG_scale": 1.5, "frobnicate": 3,
-}  # fmt: skip
+    "resolution": "832x480",
+    "NAG_scale": 1.5,
+    "frobnicate": 3,
+}
 
 
 def test_wangp_profile_becomes_the_recipe():
     imported = wangp.read_text(json.dumps(PROFILE))
     assert imported.recipe == recipes.Recipe(
-        name="WanGP import", steps=8, cfg=(3.5, 1.0, 1.0), thresholds=(0.965, 0.8), low_from=3, shift=3.0,
-        solver="euler", loras=("HIGH", "LOW"), multipliers="0;1;0 0;0;1", links=tuple(PROFILE["activated_loras"]),
-    )  # fmt: skip
+        name="WanGP import",
+        steps=8,
+        cfg=(3.5, 1.0, 1.0),
+        thresholds=(0.965, 0.8),
+        low_from=3,
+        shift=3.0,
+        solver="euler",
+        loras=("HIGH", "LOW"),
+        multipliers="0;1;0 0;0;1",
+        links=tuple(PROFILE["activated_loras"]),
+    )
     assert imported.unknown == ["frobnicate"]
     assert imported.elsewhere == {"resolution": "832x480", "NAG_scale": 1.5}
     assert "unknown keys, not used: frobnicate" in imported.report()
@@ -236,11 +259,16 @@ def test_misspelt_solver_is_read_and_reported():
 def test_finetune_gives_its_loras():
     finetune = {
         "model": {
-            "name": "Mine", "architecture": "t2v", "loras": ["x.safetensors"], "loras_multipliers": [0.5],
-            "URLs": ["https://host/mine.safetensors"], "sparkle": True,
+            "name": "Mine",
+            "architecture": "t2v",
+            "loras": ["x.safetensors"],
+            "loras_multipliers": [0.5],
+            "URLs": ["https://host/mine.safetensors"],
+            "sparkle": True,
         },
-        "num_inference_steps": 6, "sample_solver": "causvid",
-    }  # fmt: skip
+        "num_inference_steps": 6,
+        "sample_solver": "causvid",
+    }
     imported = wangp.read_settings(finetune)
     recipe = imported.recipe
     assert (recipe.name, recipe.loras, recipe.multipliers) == ("Mine", ("x",), "0.5")
@@ -287,7 +315,7 @@ def test_settings_are_read_from_a_videos_comment(tmp_path, monkeypatch):
         ("none", "[]", "no WanGP settings"),
         ("none", '{"guidance_phases": 2, "loras_multipliers": "1;1;1", "activated_loras": ["a"]}', "3 phases"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_wangp_file_is_refused(file, text, message):
     with pytest.raises(ValueError, match=message):
         WanGPImport.execute(file, text)

@@ -109,10 +109,14 @@ def test_riflex_works_with_cores_rope_scaling_and_is_gone_without_it():
         guider.set_conds(PROMPTS.positive, PROMPTS.negative)
         results.append(
             guider.sample(
-                wan_tiny.noise((1, 16, 3, 4, 4)), torch.zeros(1, 16, 3, 4, 4), comfy.samplers.ksampler("euler"),
-                torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True, seed=0,
+                wan_tiny.noise((1, 16, 3, 4, 4)),
+                torch.zeros(1, 16, 3, 4, 4),
+                comfy.samplers.ksampler("euler"),
+                torch.tensor([1.0, 0.5, 0.0]),
+                disable_pbar=True,
+                seed=0,
             )
-        )  # fmt: skip
+        )
     assert torch.equal(results[0], results[2])
     assert not torch.allclose(results[0], results[1], atol=1e-5)
 
@@ -143,9 +147,16 @@ def test_motion_amplitude_of_1_changes_nothing_and_leaves_control_alone():
     model = wan_tiny.load("2.2 control")
     image = wan_tiny.pixels(1, 32, 32)
     positive, negative, *_ = WanFunConditioning.execute(
-        model, PROMPTS.positive, PROMPTS.negative, wan_tiny.MeanVAE(), 32, 32, 9,
-        start_image=image, control_video=wan_tiny.pixels(9, 32, 32),
-    ).args  # fmt: skip
+        model,
+        PROMPTS.positive,
+        PROMPTS.negative,
+        wan_tiny.MeanVAE(),
+        32,
+        32,
+        9,
+        start_image=image,
+        control_video=wan_tiny.pixels(9, 32, 32),
+    ).args
     before = positive[0][1]["concat_latent_image"].clone()
     same = WanMotionAmplitude.execute(model, positive, negative, 1.0).args[0][0][1]["concat_latent_image"]
     more = WanMotionAmplitude.execute(model, positive, negative, 1.3).args[0][0][1]["concat_latent_image"]
@@ -215,10 +226,21 @@ def test_flow_solvers_forget_at_the_restart(solver):
 
 def guider(high, low=None, **inputs):
     defaults = {
-        "phases": 2, "cfg_1": 3.5, "cfg_2": 3.5, "cfg_3": 1.0, "threshold_1": 0.0, "threshold_2": 0.0,
-        "low_from": "phase 2", "zero_init_steps": 0, "cfg_zero_star": "", "apg": "", "slg": "", "slg_layers": "1",
-        "slg_start_percent": 0.0, "slg_end_percent": 1.0,
-    }  # fmt: skip
+        "phases": 2,
+        "cfg_1": 3.5,
+        "cfg_2": 3.5,
+        "cfg_3": 1.0,
+        "threshold_1": 0.0,
+        "threshold_2": 0.0,
+        "low_from": "phase 2",
+        "zero_init_steps": 0,
+        "cfg_zero_star": "",
+        "apg": "",
+        "slg": "",
+        "slg_layers": "1",
+        "slg_start_percent": 0.0,
+        "slg_end_percent": 1.0,
+    }
     return WanExpertsGuider.execute(high, PROMPTS.positive, PROMPTS.negative, **(defaults | inputs), model_low=low).args
 
 

@@ -153,13 +153,29 @@ def test_conditioning_of_each_layout(layout):
 def test_vace():
     model = load("vace")
     widgets = {
-        "batch_size": 1, "strength": 0.8, "strength_2": 0.5, "mask_grow": 0, "mask_negate": False, "mask_box": False,
-        "keep_frames": "", "positions": "1", "outpaint": "",
-    }  # fmt: skip
+        "batch_size": 1,
+        "strength": 0.8,
+        "strength_2": 0.5,
+        "mask_grow": 0,
+        "mask_negate": False,
+        "mask_box": False,
+        "keep_frames": "",
+        "positions": "1",
+        "outpaint": "",
+    }
     positive, negative, latent, *_ = WanVACEComposer.execute(
-        model, PROMPTS.positive, PROMPTS.negative, wan_tiny.MeanVAE(), 64, 64, 9, **widgets, control_video=VIDEO,
-        control_video_2=VIDEO.flip(0), reference_1=IMAGE,
-    ).args  # fmt: skip
+        model,
+        PROMPTS.positive,
+        PROMPTS.negative,
+        wan_tiny.MeanVAE(),
+        64,
+        64,
+        9,
+        **widgets,
+        control_video=VIDEO,
+        control_video_2=VIDEO.flip(0),
+        reference_1=IMAGE,
+    ).args
     args = (positive, negative, latent["samples"])
     one, two = sample(cfg(model), *args), sample(cfg(on_two_devices(model)), *args)
     torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4)

@@ -12,9 +12,16 @@ from oner.wan.frame_lists import parse_kept, parse_positions
 WIDTH, HEIGHT, LENGTH = 64, 32, 9
 PROMPTS = wan_tiny.prompts()
 DEFAULTS = {
-    "batch_size": 1, "strength": 1.0, "strength_2": 0.5, "mask_grow": 0, "mask_negate": False, "mask_box": False,
-    "keep_frames": "", "positions": "1", "outpaint": "",
-}  # fmt: skip
+    "batch_size": 1,
+    "strength": 1.0,
+    "strength_2": 0.5,
+    "mask_grow": 0,
+    "mask_negate": False,
+    "mask_box": False,
+    "keep_frames": "",
+    "positions": "1",
+    "outpaint": "",
+}
 
 
 def compose(layout="vace", vae=None, **inputs):
@@ -42,9 +49,13 @@ def test_two_controls_have_their_strengths_and_run_through_the_model():
 
     videos = [wan_tiny.pixels(LENGTH, HEIGHT, WIDTH, seed=s) for s in (3, 4)]
     positive, negative, latent, trim, *_ = compose(
-        control_video=videos[0], control_video_2=videos[1], strength=0.5,
-        reference_1=wan_tiny.pixels(2, 48, 16), reference_3=wan_tiny.pixels(1, 16, 64), background=videos[0],
-    )  # fmt: skip
+        control_video=videos[0],
+        control_video_2=videos[1],
+        strength=0.5,
+        reference_1=wan_tiny.pixels(2, 48, 16),
+        reference_3=wan_tiny.pixels(1, 16, 64),
+        background=videos[0],
+    )
     options = positive[0][1]
     assert options["vace_strength"] == [0.5, 0.5]
     assert [tuple(frames.shape) for frames in options["vace_frames"]] == [(1, 32, 3 + 4, 4, 8)] * 2
@@ -55,9 +66,13 @@ def test_two_controls_have_their_strengths_and_run_through_the_model():
     guider.set_conds(positive, negative)
     shape = latent["samples"].shape
     out = guider.sample(
-        wan_tiny.noise(shape), latent["samples"], comfy.samplers.ksampler("euler"), torch.tensor([1.0, 0.5, 0.0]),
-        disable_pbar=True, seed=0,
-    )  # fmt: skip
+        wan_tiny.noise(shape),
+        latent["samples"],
+        comfy.samplers.ksampler("euler"),
+        torch.tensor([1.0, 0.5, 0.0]),
+        disable_pbar=True,
+        seed=0,
+    )
     assert out.shape == shape
     assert len(calls) == 2
 

@@ -82,8 +82,9 @@ def test_layout_puts_every_node_into_its_group_and_overlaps_nothing():
     groups = {"Models": ids[:5], "Stage 1": ids[5:16], "Stage 2": ids[16:]}
     arrange(ui, groups, [("About", "two\nlines")])
     bounding = {group["title"]: group["bounding"] for group in ui["groups"]}
-    bodies = {node["id"]: [node["pos"][0], node["pos"][1] - 30, node["size"][0], node["size"][1] + 30]
-              for node in ui["nodes"]}  # fmt: skip
+    bodies = {
+        node["id"]: [node["pos"][0], node["pos"][1] - 30, node["size"][0], node["size"][1] + 30] for node in ui["nodes"]
+    }
     for title, members in groups.items():
         for id in members:
             assert contains(bounding[title], bodies[id])

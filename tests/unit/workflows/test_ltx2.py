@@ -33,12 +33,13 @@ STAGES = {  # workflow -> sampling node, its sigmas, guider, LoRA strengths
     "LTX_2.3_Distilled_Image_to_Video": [("stage_1", DISTILLED_1, PLAIN, []), ("stage_2", DISTILLED_2, PLAIN, [])],
     "LTX_2.3_IC-LoRA_Control_Video": [("stage_1", DISTILLED_1, PLAIN, [1.0]), ("stage_2", DISTILLED_2, PLAIN, [])],
     "LTX_2.3_IC-LoRA_Masked_Control_Video": [
-        ("stage_1", DISTILLED_1, PLAIN, [1.0]), ("stage_2", DISTILLED_2, PLAIN, []),
+        ("stage_1", DISTILLED_1, PLAIN, [1.0]),
+        ("stage_2", DISTILLED_2, PLAIN, []),
     ],
     "LTX_2.3_Lip_Dub": [("stage_1", DISTILLED_1, PLAIN, [1.0]), ("stage_2", DISTILLED_2, PLAIN, [1.0])],
     "LTX_2.3_Retake": [("stage", DISTILLED_1, PLAIN, [])],
     "LTX_2.3_Text_to_Audio": [("stage", FULL, GUIDED, [])],
-}  # fmt: skip
+}
 AUDIO = {  # two-stage workflows that decode audio -> stage it is from
     "LTX_2.3_Two_Stage_Text_to_Video": "stage 1",
     "LTX_2.3_Image_to_Video": "stage 1",
@@ -236,8 +237,10 @@ def test_retake_samples_a_window_of_the_encoded_clip():
         "encode_video",
         "encode_audio",
     )
-    rates = {tuple(prompt[id]["inputs"][name]) for id, name in
-             [("window", "fps"), ("encode_audio", "fps"), ("frame_rate", "frame_rate"), ("video", "fps")]}  # fmt: skip
+    rates = {
+        tuple(prompt[id]["inputs"][name])
+        for id, name in [("window", "fps"), ("encode_audio", "fps"), ("frame_rate", "frame_rate"), ("video", "fps")]
+    }
     assert rates == {("source_parts", 2)}
 
 

@@ -67,8 +67,7 @@ def test_without_growth_the_blend_mask_is_the_mask():
 
 
 @pytest.mark.parametrize(
-    ("place", "box"),
-    [((0, 0), (0, 0)), ((1, 1), (6, 8)), ((0.5, 0.5), (3, 4)), ((0, 1), (6, 0)), ((1, 0), (0, 8))],
+    ("place", "box"), [((0, 0), (0, 0)), ((1, 1), (6, 8)), ((0.5, 0.5), (3, 4)), ((0, 1), (6, 0)), ((1, 0), (0, 8))]
 )
 def test_a_video_lies_on_its_canvas_where_asked(place, box):
     video, (top, left) = frames(2, 4, 6), box

@@ -22,14 +22,7 @@ def random(*shape, seed=0):
 
 @pytest.mark.parametrize(
     "weights",
-    [
-        [0.5],
-        [0.5, 0.8],
-        [None, None, 0.3],
-        [0.3, None],
-        [0.0, 1.0],
-        [torch.tensor([0.0, 0.2, 0.7, 1.0]), 0.5],
-    ],
+    [[0.5], [0.5, 0.8], [None, None, 0.3], [0.3, None], [0.0, 1.0], [torch.tensor([0.0, 0.2, 0.7, 1.0]), 0.5]],
 )
 def test_parts_equal_the_dense_mask(weights):
     counts = [4, 3, 5][: len(weights)]

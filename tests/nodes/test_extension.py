@@ -16,7 +16,7 @@ def registered():
 
 def test_a_family_that_fails_to_import_costs_only_its_nodes_and_one_line(monkeypatch, caplog):
     healthy = registered()
-    fault = {"ltx.sigmas": ["LTXSigmaPreset"], "module_that_core_broke": ["Missing"]}
+    fault = {"ltx.schedules": ["LTXSigmaPreset"], "module_that_core_broke": ["Missing"]}
     monkeypatch.setitem(pack_nodes.NODES, "Broken", fault)
     with caplog.at_level(logging.INFO, logger="oner"):
         assert registered() == healthy

@@ -180,7 +180,7 @@ def test_an_encoder_folder_may_be_a_link_but_no_way_out(base, monkeypatch):
 
 
 def test_a_clean_checkpoint_goes_beside_its_model_and_over_nothing(tmp_path):
-    from oner.nodes.longlive.loaders import write_clean
+    from oner.nodes.longlive.loader import write_clean
 
     model = tmp_path / "model.pt"
     assert paths.file_beside(model, "clean", "save_as") == tmp_path / "clean.safetensors"

@@ -16,7 +16,8 @@ from oner.nodes.ltx.guider import LTXGuidance, LTXMultimodalGuider
 from oner.nodes.ltx.loaders import LTXICLoRALoader, LTXModelLoader
 from oner.nodes.ltx.masks import LTXFreeze, LTXTimeWindow
 from oner.nodes.ltx.media import LTXEncodeAudio, LTXPrepareImage
-from oner.nodes.ltx.samplers import LTXEulerSampler, LTXNoise, LTXRes2sSampler
+from oner.nodes.ltx.noise import LTXNoise
+from oner.nodes.ltx.solvers import LTXEulerSampler, LTXRes2sSampler
 from tiny import write_models
 
 SIGMAS = torch.tensor([0.9, 0.5, 0.0])

@@ -10,7 +10,7 @@ from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
 from oner.nodes.ltx.latents import LTXEmptyLatent, LTXStageHandOver, LTXStageOutput
 from oner.nodes.ltx.loaders import LTXModelLoader
-from oner.nodes.ltx.sigmas import LTXScheduler, LTXSigmaPreset
+from oner.nodes.ltx.schedules import LTXScheduler, LTXSigmaPreset
 from tiny import write_models
 
 PROMPT = [[torch.zeros(1, 4, 8), {}]]

@@ -14,7 +14,8 @@ from oner.nodes.any.latent_statistics import LatentAdaIN, LatentNormalise, Laten
 from oner.nodes.ltxv.conditioning import LTXVImageGuide
 from oner.nodes.ltxv.decode import LTXVDecodeSettings
 from oner.nodes.ltxv.guidance import LTXVPreset, STGGuider, STGScheduleGuider, parse_block_lists
-from oner.nodes.ltxv.sampling import LinearQuadraticSigmas, LTXVSampler
+from oner.nodes.ltxv.sampler import LTXVSampler
+from oner.nodes.ltxv.schedules import LinearQuadraticSigmas
 from oner.nodes.ltxv.sizes import LTXVFitFrames, LTXVPadFrames, LTXVSizes
 from oner.nodes.ltxv.temporal_upsample import LatentTemporalUpsample
 from tiny import write_models

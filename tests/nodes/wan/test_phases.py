@@ -7,7 +7,7 @@ import torch
 
 from harness import wan_tiny
 from harness.schemas import summary
-from oner.nodes.wan.guiders import WanExpertsGuider
+from oner.nodes.wan.experts import WanExpertsGuider
 from oner.nodes.wan.lora import LoraSchedule
 from oner.nodes.wan.phases import WanPhasePlan
 from oner.samplers.lora_schedule import KEY

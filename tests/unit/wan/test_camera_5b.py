@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from harness import wan_models, wan_tiny
+from oner.nodes.wan.camera_5b import Wan5BCameraLoader
 from oner.nodes.wan.conditioning import WanFunConditioning
-from oner.nodes.wan.loader import Wan5BCameraLoader
 from oner.wan import camera, camera_5b, pluecker
 from oner.wan.layouts import read_layout
 from tiny import wan

@@ -12,7 +12,7 @@ from comfy_extras.nodes_sag import SelfAttentionGuidance
 
 from harness import wan_tiny
 from oner.nodes.wan.conditioning import WanFunConditioning
-from oner.nodes.wan.guiders import WanExpertsGuider
+from oner.nodes.wan.experts import WanExpertsGuider
 from oner.nodes.wan.lint import WanLint
 from tiny import ltx
 

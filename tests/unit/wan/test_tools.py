@@ -10,8 +10,9 @@ import torch
 from harness import wan_tiny
 from oner.nodes.wan.conditioning import WanFunConditioning, WanMotionAmplitude
 from oner.nodes.wan.control_videos import WanControlVideoMerge, WanTrajectoryVideo
-from oner.nodes.wan.guiders import WanExpertsGuider
-from oner.nodes.wan.sampling import SplitSigmasAtBoundary, WanRIFLEx, WanScheduler
+from oner.nodes.wan.experts import WanExpertsGuider
+from oner.nodes.wan.riflex import WanRIFLEx
+from oner.nodes.wan.schedules import SplitSigmasAtBoundary, WanScheduler
 from oner.nodes.wan.sizes import WanSize
 from oner.samplers.flow_solvers import sample_flow_dpmpp_2m, sample_flow_unipc
 from oner.wan import motion, riflex, trajectory

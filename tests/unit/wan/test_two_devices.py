@@ -10,7 +10,7 @@ import torch
 
 from harness import wan_tiny
 from oner.nodes.wan.conditioning import WanFunConditioning
-from oner.nodes.wan.sampling import WanRIFLEx
+from oner.nodes.wan.riflex import WanRIFLEx
 from oner.nodes.wan.vace import WanVACEComposer
 from oner.samplers.lora_schedule import KEY, ScheduledLora, add_scheduled_lora
 from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan

@@ -134,7 +134,7 @@ class WanExpertsGuider(io.ComfyNode):
         if model_low is not None:
             check_pair(model_high, model_low)
         if model_low is not None and low > phases:
-            raise ValueError(f"model_low begins with phase {low}, but there are {phases} phases: raise phases")
+            raise ValueError(f"model_low begins with phase {low}, but phases is {phases}: raise phases")
         thresholds = chosen.thresholds(model_high)
         on = {
             name: numbers(text, name, 1, phases)

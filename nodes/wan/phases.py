@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...wan.experts import ExpertPhases
+from ...wan.experts import ExpertPhases, check_falling
 
 PhasesType = io.Custom("ONER_WAN_PHASES")
 DEFAULT = ExpertPhases()
@@ -69,12 +69,9 @@ def phases_of(
 
 
 def check_phases(plan: ExpertPhases) -> None:
-    """ValueError for what no model could run: thresholds that rise, and a low-noise expert that never begins."""
-    if plan.phases == 3 and 0 < plan.threshold_1 < plan.threshold_2:
-        raise ValueError(
-            f"threshold_1 is {plan.threshold_1:g} and threshold_2 is {plan.threshold_2:g}: noise falls over a run, so "
-            "lower threshold_2, or raise threshold_1"
-        )
+    """ValueError for what is wrong with any model: given thresholds that rise, a low-noise expert that never begins."""
+    if plan.phases == 3 and plan.threshold_1 and plan.threshold_2:
+        check_falling((plan.threshold_1, plan.threshold_2))
     if plan.low_from > max(plan.phases, DEFAULT.low_from):  # with 1 phase the default says nothing
         raise ValueError(
             f"low_from is phase {plan.low_from}, but phases is {plan.phases}: raise phases to {plan.low_from}, or set "

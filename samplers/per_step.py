@@ -16,7 +16,7 @@ from ..utils.core import need
 utils = need("comfy.utils", "pack_latents", "unpack_latents")
 
 
-def step_of(sigma: Tensor, sigmas: Tensor) -> int:
+def nearest_step(sigma: Tensor, sigmas: Tensor) -> int:
     """Index of the step whose starting noise level is nearest to `sigma`."""
     return int((sigmas[:-1] - sigma.flatten()[0].to(sigmas)).abs().argmin())
 
@@ -29,7 +29,7 @@ def with_step_change(model: Any, factors: Sequence[float], change: Callable[[Ten
 
     def hook(args: dict) -> Tensor:
         sigmas = args["model_options"]["transformer_options"]["sample_sigmas"]
-        factor = factors[min(step_of(args["sigma"], sigmas), len(factors) - 1)]
+        factor = factors[min(nearest_step(args["sigma"], sigmas), len(factors) - 1)]
         denoised = args["denoised"]
         if factor == 0:
             return denoised

@@ -82,7 +82,7 @@ PRESETS: dict[str, Preset] = {
     "2B 0.9.6 distilled": Preset({SINGLE: Stage(linear_quadratic(8), NEUTRAL, "13b Distilled")}, stochastic=True),
 }
 
-# The pack selects by other keys, counts rescale 1 as full, and works on x0; see ltxv_guidance.
+# The pack selects by other keys, counts rescale 1 as full, and works on x0; see guidance.py.
 _PACK_SIGMAS = (1.0, 0.9933, 0.9850, 0.9767, 0.9008, 0.6180)
 
 

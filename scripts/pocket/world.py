@@ -180,12 +180,6 @@ def render(scenes: list[Scene], frames: int, size: int = 64, path: torch.Tensor 
     return torch.lerp(ground.expand(-1, frames, size, size, 3), colour, masks(scenes, frames, size, path)[..., None])
 
 
-def render_pair(first: Scene, second: Scene, frames: int, size: int = 64) -> torch.Tensor:
-    """A clip with the second shape drawn over the first, on the first one's background. [F, H, W, 3]"""
-    over = masks([second], frames, size)[0, ..., None]
-    return torch.lerp(render([first], frames, size)[0], torch.tensor(COLOURS[second.colour]), over)
-
-
 def _distance(scenes: list[Scene], frames: int, size: int, path: torch.Tensor | None) -> torch.Tensor:
     """Signed distance to the outline in units, positive inside, on the wrapped plane. [B, F, H, W]"""
     path = trajectory(scenes, frames) if path is None else path
@@ -278,8 +272,3 @@ def camera_shift(clips: torch.Tensor, per_frame: tuple[float, float]) -> torch.T
     dx, dy = per_frame
     frames = [torch.roll(clips[:, f], (-round(f * dy), -round(f * dx)), dims=(1, 2)) for f in range(clips.shape[1])]
     return torch.stack(frames, dim=1)
-
-
-def first_last(clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """First and last frame. [B, H, W, 3] each."""
-    return clips[:, 0], clips[:, -1]

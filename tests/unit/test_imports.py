@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ LAYERS = {  # package -> packages of the pack it may import
 }
 SERVER = {"folder_paths", "server", "nodes", "execution", "comfy_api", "comfy_extras"}
 HEAVY = ["transformers", "av", "scipy", "diffusers", "sageattention", "kornia"]
+ROOMS = {path.parent.name for path in (ROOT / "nodes").glob("*/__init__.py")}
 KNOWS_COMFYUI = {"core.py", "text_encoders.py"}  # of utils/
 SOURCES = [path for package in LAYERS for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -59,9 +61,10 @@ def test_the_two_ltx_families_know_nothing_of_each_other_and_what_they_share_not
 
 
 def test_nodes_of_a_family_import_no_other_family_and_neutral_ones_none_until_they_run():
-    families = {"ltx": {"ltx", "ltx.ltx2"}, "ltxv": {"ltx", "ltx.ltxv"}, "wan": {"wan"}, "longlive": {"longlive"}}
+    families = {room: {room} for room in ROOMS - {"any", "legacy_ltxvideo"}}
+    families |= {"ltx": {"ltx", "ltx.ltx2"}, "ltxv": {"ltx", "ltx.ltxv"}}
     every = set.union(*families.values())
-    for room in (*families, "any"):
+    for room in sorted(ROOMS - {"legacy_ltxvideo"}):
         for path in sorted((ROOT / "nodes" / room).glob("*.py")):
             modules = {name.rpartition(".")[0] for name, _ in imported(path) if name}
             maths = {m if m in every else m.rpartition(".")[0] for m in modules if m.split(".")[0] in every}
@@ -76,6 +79,12 @@ def test_nodes_of_a_family_import_no_other_family_and_neutral_ones_none_until_th
     ]
     assert top_level
     assert {node.module.split(".")[0] for node in top_level} <= {"samplers", "utils"}
+
+
+def test_every_package_has_its_layer_and_its_types_are_checked():
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(LAYERS)
+    checked = re.search(r"mypy (.+)", (ROOT / "Makefile").read_text()).group(1).split()
+    assert set(checked) == set(LAYERS) - {"nodes"}
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=lambda f: str(f.relative_to(ROOT)))

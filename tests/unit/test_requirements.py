@@ -21,8 +21,8 @@ def listed(text: str) -> set[str]:
 def imported() -> set[str]:
     """Distributions that modules of the pack import, at their top or within a function."""
     found = set()
-    for package in ("nodes", "ltx", "wan", "longlive", "samplers", "utils"):
-        for path in (ROOT / package).rglob("*.py"):
+    for folder in [path.parent for path in ROOT.glob("*/__init__.py")]:
+        for path in [ROOT / "__init__.py", *folder.rglob("*.py")]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.split(".")[0] for alias in node.names}

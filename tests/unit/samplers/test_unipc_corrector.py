@@ -35,6 +35,14 @@ def test_corrector_of_the_sampler():
     torch.testing.assert_close(corrected, moved(x, 1, 2))
 
 
+def test_pure_noise_counts_as_a_millionth_below_1():
+    """As in the reference scheduler; lambda itself would be infinite there."""
+    x, first = torch.tensor([1.5], dtype=torch.float64), math.log(1e-6 / (1 - 1e-6))
+    history = [x0_at(first), x0_at(LAMBDAS[1])]
+    corrected = unipc_correct(x, history, x0_at(LAMBDAS[2]), [1.0, *SIGMAS[1:]], 2, 2)
+    torch.testing.assert_close(corrected, moved(x, 1, 2))
+
+
 def test_corrector_of_the_rollout():
     solver = FlowUniPC(Steps(SIGMAS, tuple(1000 * s for s in SIGMAS[:-1])))
     x, starts = torch.tensor([1.5], dtype=torch.float64), []

@@ -14,7 +14,6 @@ from oner.nodes.wan.experts import WanExpertsGuider
 from oner.nodes.wan.riflex import WanRIFLEx
 from oner.nodes.wan.schedules import SplitSigmasAtBoundary, WanScheduler
 from oner.nodes.wan.sizes import WanSize
-from oner.samplers.flow_solvers import sample_flow_dpmpp_2m, sample_flow_unipc
 from oner.wan import motion, riflex, trajectory
 from oner.wan.schedules import flow_sigmas
 
@@ -191,38 +190,6 @@ def test_halves_of_a_split_schedule_are_the_whole():
 def test_denoise_takes_the_end_of_a_longer_schedule():
     (sigmas,) = WanScheduler.execute("dpmpp", 5, 5.0, 0.5).args
     assert torch.equal(sigmas, flow_sigmas("dpmpp", 10, 5.0)[5:])
-
-
-@pytest.mark.parametrize("solver", [sample_flow_unipc, sample_flow_dpmpp_2m])
-def test_flow_solvers_are_exact_for_a_constant_prediction(solver):
-    target = torch.randn(1, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    noise = torch.ones(1, 4, dtype=torch.float64)
-    sigmas = torch.tensor([1.0, 0.7, 0.4, 0.1], dtype=torch.float64)
-    out = solver(lambda *_: target, noise, sigmas, disable=True)
-    torch.testing.assert_close(out, 0.1 * noise + 0.9 * target)
-
-
-@pytest.mark.parametrize("solver", [sample_flow_unipc, sample_flow_dpmpp_2m])
-def test_flow_solvers_are_of_second_order(solver):
-    def error(steps):
-        sigmas = torch.linspace(0.9, 0.1, steps + 1, dtype=torch.float64)
-        model = lambda x, sigma: x - sigma * (torch.cos(3 * sigma) * x)  # noqa: E731 - dx/dsigma = cos(3 sigma) x
-        exact = math.exp((math.sin(0.3) - math.sin(2.7)) / 3)
-        return abs(float(solver(model, torch.ones(1, 1, dtype=torch.float64), sigmas, disable=True)) - exact)
-
-    assert error(160) < 1e-3
-    assert error(80) / error(160) > 3
-
-
-@pytest.mark.parametrize("solver", [sample_flow_unipc, sample_flow_dpmpp_2m])
-def test_flow_solvers_forget_at_the_restart(solver):
-    sigmas = torch.linspace(0.95, 0.0, 7)
-    x = torch.ones(1, 3)
-    model = lambda x, sigma: torch.sin(3 * x) * sigma  # noqa: E731
-    half = solver(model, x, sigmas[:4], disable=True)
-    whole = solver(model, x, sigmas, disable=True, restart_below=float(sigmas[2]))
-    assert not torch.allclose(whole, solver(model, x, sigmas, disable=True), atol=1e-6)
-    assert half.shape == whole.shape
 
 
 def guider(high, low=None, **inputs):

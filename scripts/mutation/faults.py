@@ -40,6 +40,13 @@ FAULTS = (
         ("tests/unit/ltx/ltx2/test_guidance.py",),
     ),
     Fault(
+        "LTX-2: a small scale taken for none",
+        "ltx/ltx2/guidance.py",
+        "abs_tol=1e-8",
+        "abs_tol=0.2",
+        ("tests/unit/ltx/ltx2/test_guidance.py",),
+    ),
+    Fault(
         "LTX-2: shared prompt given to the video instead of the audio",
         "ltx/ltx2/guider.py",
         "torch.cat([own.cond[..., :width], other.cond[..., width:].to(own.cond)], dim=-1)",
@@ -234,6 +241,13 @@ FAULTS = (
         ("tests/unit/wan/test_conditioning.py",),
     ),
     Fault(
+        "Wan: first of several end images instead of the last",
+        "wan/conditioning.py",
+        'images["end_image"][-1:]',
+        'images["end_image"][:1]',
+        ("tests/unit/wan/test_conditioning.py::test_of_several_end_images_21_control_takes_the_last",),
+    ),
+    Fault(
         "Wan: last latent frame of the mask repeated instead of the first",
         "wan/frames.py",
         "torch.cat([mask[:1].expand(3, *mask.shape[1:]), mask])",
@@ -349,6 +363,13 @@ FAULTS = (
         ("tests/unit/samplers/test_unipc_corrector.py",),
     ),
     Fault(
+        "LongLive: whole times rounded instead of cut",
+        "longlive/solvers.py",
+        "float(int(1000 * s))",
+        "float(round(1000 * s))",
+        ("tests/unit/longlive/test_solvers.py",),
+    ),
+    Fault(
         "LongLive: sink frames kept in a recache with a new sink",
         "longlive/rollout.py",
         "held = list(range(max(self.table.base, first - self.capacity), first))",
@@ -403,6 +424,44 @@ FAULTS = (
         "(after**2 * (sigma**2 - after**2) / sigma**2).sqrt()",
         "(sigma**2 - after**2).sqrt()",
         ("tests/unit/samplers/test_masked_solvers.py",),
+    ),
+    Fault(
+        "CFG++: given tokens noised",
+        "samplers/euler.py",
+        "x = denoise.keep_given(x + alpha_after * s_noise * up * noise(step).to(x))",
+        "x = x + alpha_after * s_noise * up * noise(step).to(x)",
+        ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
+    ),
+    Fault(
+        "Ancestral Euler: given tokens noised",
+        "samplers/euler.py",
+        "x = denoise.keep_given(scale * x + s_noise * spread * noise(step).to(x))",
+        "x = scale * x + s_noise * spread * noise(step).to(x)",
+        ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
+    ),
+    Fault(
+        "Res2s: given tokens noised after a step",
+        "samplers/res2s.py",
+        "x = denoise.keep_given(mix_noise(anchor, target, sigma, after, noise(step).to(x), eta))",
+        "x = mix_noise(anchor, target, sigma, after, noise(step).to(x), eta)",
+        ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
+    ),
+    Fault(
+        "Res2s: given tokens noised in the half step",
+        "samplers/res2s.py",
+        "half = denoise.keep_given(mix_noise(anchor, half, sigma, middle, half_step_noise(step).to(x), HALF_STEP_ETA))",
+        "half = mix_noise(anchor, half, sigma, middle, half_step_noise(step).to(x), HALF_STEP_ETA)",
+        ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
+    ),
+    Fault(
+        "CFG++: pure noise taken for noise of a hundred times the content",
+        "samplers/euler.py",
+        "alpha.clamp(min=1e-7)",
+        "alpha.clamp(min=1e-2)",
+        (
+            "tests/unit/samplers/test_masked_solvers.py::"
+            "test_cfg_pp_takes_all_noise_anew_where_it_starts_from_nothing_else",
+        ),
     ),
     Fault(
         "Res2s: sign in the anchor refinement",

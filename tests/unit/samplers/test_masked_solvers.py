@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from oner.samplers.euler import solve_ancestral, solve_cfg_pp, solve_gradient_estimation
+from oner.samplers.euler import solve_ancestral, solve_cfg_pp, solve_euler, solve_gradient_estimation
 from oner.samplers.masked import Denoiser, scale_by_mask
 from oner.samplers.res2s import solve_res2s
 
@@ -75,6 +76,42 @@ def test_cfg_pp_keeps_as_much_old_noise_as_brownian_motion_does():
     assert math.isclose(out.mean(), (1 - after) * CONTENT, abs_tol=5e-3)
     assert math.isclose(out.std(), after, abs_tol=5e-3)
     assert math.isclose(kept, (1 - after) * ratio_after**2 / ratio, abs_tol=5e-3)
+
+
+def test_cfg_pp_takes_all_noise_anew_where_it_starts_from_nothing_else():
+    """r is infinite at sigma 1, so nothing of the old noise is remembered."""
+    old, new = NOISE[:, :, :64]
+    out = solve(solve_cfg_pp, KnownGuider(content), old[None], [1.0, 0.8], eta=1.0, noise=lambda _: new)[0]
+    torch.testing.assert_close(out, 0.2 * CONTENT + 0.8 * new, rtol=0, atol=1e-5)
+
+
+def ones(_step):
+    return torch.ones(1, 1, 5, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("ends", [[], [0.0]])
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        (solve_euler, {}),
+        (solve_gradient_estimation, {}),
+        (solve_ancestral, {"eta": 1.0, "noise": ones}),
+        (solve_cfg_pp, {"eta": 1.0, "noise": ones}),
+        (solve_res2s, {"noise": ones, "half_step_noise": ones}),
+    ],
+)
+def test_given_tokens_are_shown_and_come_out_as_they_are(solver, options, ends):
+    """In every evaluation of the model, and where the schedule stops half-way as well."""
+    given = torch.tensor([[[0.5, -2.0, 7.0, 1.0, 4.0]]])
+    mask = torch.tensor([[[1.0, 0.0, 0.0, 1.0, -1.0]]])  # the last one is a filler
+    sigmas = torch.tensor([0.9, 0.7, 0.4, *ends], dtype=torch.float64)
+    guider = KnownGuider(content)
+    denoise = Denoiser(guider, {"model_options": {}}, given, mask, None, len(sigmas) - 1)
+    out = solver(denoise, denoise.keep_given(ones(0)), sigmas, **options)
+    kept = mask[0, 0] <= 0
+    for x in (*guider.asked, out):
+        torch.testing.assert_close(x[0, 0, kept], given[0, 0, kept].double(), rtol=0, atol=1e-5)
+    assert (out[0, 0, ~kept] - given[0, 0, ~kept]).abs().min() > 0.1
 
 
 def res2s(anchor_refinement):

@@ -105,6 +105,14 @@ def test_end_image_on_21_control_is_taken_with_a_warning():
     assert channels(model, positive[0][1])[:, 16:, -1].any()
 
 
+def test_of_several_end_images_21_control_takes_the_last():
+    end = wan_tiny.pixels(3, HEIGHT, WIDTH)
+    model, (positive, *_) = build("2.1 control", end_image=end)
+    y = channels(model, positive[0][1])
+    torch.testing.assert_close(y[:, 16:, -1:], normalised(model, end[2:]), rtol=1e-5, atol=1e-5)
+    assert not y[:, 16:, :-1].any()
+
+
 def test_zero_reference_is_sent_when_there_is_none():
     for layout in ("2.1 control with reference", "2.2 control with reference"):
         model, (positive, negative, *_) = build(layout)

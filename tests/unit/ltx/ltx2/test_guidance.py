@@ -22,6 +22,18 @@ def test_every_term_has_its_scale(passes):
     torch.testing.assert_close(guided, c + 2 * (c - n) + 0.5 * (c - p) + 1 * (c - i))
 
 
+@pytest.mark.parametrize("scale", [1e-6, 0.1, -0.1])
+def test_a_small_scale_counts_as_well(scale, passes):
+    c = passes["positive"]
+    for name, guidance in (
+        ("negative", Guidance(cfg=1 + scale)),
+        ("perturbed", Guidance(stg=scale)),
+        ("isolated", Guidance(modality=1 + scale)),
+    ):
+        assert guidance.passes == {"positive", name}
+        torch.testing.assert_close((guide(passes, guidance) - c) / scale, c - passes[name], rtol=1e-6, atol=1e-6)
+
+
 def test_full_rescale_gives_the_contrast_of_the_positive_pass(passes):
     guided = guide(passes, Guidance(cfg=7.0, rescale=1.0))
     assert math.isclose(guided.std(), passes["positive"].std(), rel_tol=1e-12)

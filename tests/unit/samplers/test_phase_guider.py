@@ -171,6 +171,22 @@ def test_guidance_changes_the_result_and_only_in_its_phase():
     assert torch.equal(run(PhaseGuider(model, late)), plain)
 
 
+def test_layers_are_skipped_in_their_part_of_the_run_only():
+    """Of 8 steps the part from 0.25 to 0.5 is steps 2 and 3; the end does not belong to it."""
+    model = wan_tiny.load().clone()
+    skipping = []
+
+    def look(executor, *args, **kwargs):
+        options = next(a for a in args if isinstance(a, dict) and "cond_or_uncond" in a)
+        skipping.append(bool(options.get("patches_replace", {}).get("dit")))
+        return executor(*args, **kwargs)
+
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "look", look)
+    run(PhaseGuider(model, PhasePlan((Phase(4.0, skip_layers=(1,), skip_start=0.25, skip_end=0.5),))))
+    forwards = len(skipping) // 8  # a step; both prompts in one or one by one
+    assert skipping[::forwards] == [False, False, True, True, False, False, False, False]
+
+
 def test_skipped_layers_spare_the_positive_prompt():
     """With the negative prompt out of the way (cfg on the positive alone) skipping layers must change nothing."""
     model = wan_tiny.load()

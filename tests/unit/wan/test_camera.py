@@ -48,10 +48,42 @@ def test_three_poses_use_the_cross_product_of_coordinates():
     torch.testing.assert_close(rays[..., 3:].norm(dim=-1), torch.ones(3, 4, 6))
 
 
-@pytest.mark.parametrize(("easing", "middle"), [("linear", 0.5), ("ease in", 0.25), ("ease out", 0.75)])
+@pytest.mark.parametrize(
+    ("easing", "middle"), [("linear", 0.5), ("ease in", 0.25), ("ease out", 0.75), ("ease in-out", 0.5)]
+)
 def test_easing_moves_the_middle(easing, middle):
     path = camera.move(["Pan Left"], 4, easing=easing)
     assert path.w2c[2, 0, 3] == pytest.approx(middle * camera.DISTANCE)
+
+
+def test_easing_in_and_out_starts_and_ends_at_rest():
+    """The cubic with slope 0 at 0 and at 1; its third quarter mirrors the first."""
+    eased = camera.ease(torch.linspace(0, 1, 5, dtype=torch.float64), "ease in-out")
+    assert eased.tolist() == pytest.approx([0, 5 / 32, 0.5, 27 / 32, 1])
+
+
+def test_free_translation_is_in_scene_units_beside_the_move():
+    path = camera.move(["Pan Up"], 2, translation=(0.2, 0.0, -0.4))
+    assert path.w2c[1, :, 3].tolist() == pytest.approx([0.1, camera.DISTANCE / 2, -0.2])
+
+
+def test_positions_are_what_the_path_takes_to_its_origin():
+    """A camera stands where its own coordinates are 0, however it is turned."""
+    path = camera.move(["Pan Left", "Zoom In", "ACW"], 5, rotation=(20.0, 50.0, 0.0))
+    centres = camera.positions(path)
+    back = torch.einsum("nij,nj->ni", path.w2c[:, :, :3], centres) + path.w2c[:, :, 3]
+    torch.testing.assert_close(back, torch.zeros(5, 3, dtype=torch.float64))
+
+
+def test_joined_and_resampled_paths_keep_each_frames_focal_length():
+    wide, long = (camera.with_focal(camera.move([], n), fx, 2 * fx) for n, fx in ((2, 0.4), (3, 0.8)))
+    joined = camera.join(wide, long)
+    assert joined.intrinsics[:, 0].tolist() == [0.4, 0.4, 0.8, 0.8, 0.8]
+    zoom = camera.CameraPath(joined.w2c[1:3], joined.intrinsics[1:3])  # 0.4 to 0.8
+    stretched = camera.resample(zoom, 5).intrinsics
+    assert stretched[:, 0].tolist() == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8])
+    assert stretched[:, 1].tolist() == pytest.approx([0.8, 1.0, 1.2, 1.4, 1.6])
+    assert stretched[:, 2:].unique().tolist() == [0.5]
 
 
 def test_free_angles_are_degrees_over_the_path():
@@ -95,6 +127,7 @@ def test_embedding_node_refuses_another_length_or_stretches():
 def test_focal_length_overrides_the_path():
     path = camera.move(["Pan Left"], 5)
     assert camera.with_focal(path, 0.5, 0.0).intrinsics[0].tolist() == [0.5, *camera.INTRINSICS[1:]]
+    assert camera.with_focal(path, 0.0, 0.7).intrinsics[0].tolist() == [camera.INTRINSICS[0], 0.7, 0.5, 0.5]
     assert path.intrinsics[0, 0] == camera.INTRINSICS[0]
 
 

@@ -22,7 +22,7 @@ pack.start_core()
 
 import torch
 
-from parity.scenario import Scenario, UnknownField
+from parity.scenario import BadGolden, Scenario
 
 NODE_LIST = pack.ROOT / "tests" / "golden" / "nodes.json"  # the contract of the node schemas, no reference result
 FAMILIES = ["ltx2", "ltxv", "longlive", "wan"]
@@ -53,7 +53,7 @@ def run(scenario: Scenario, label: str) -> str:
     try:
         with torch.inference_mode():
             checks = scenario.run()
-    except UnknownField as error:
+    except BadGolden as error:
         print(f"failed    {label}  {error}", flush=True)
         return "failed"
     except Exception:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-HEAD = re.compile(r"\s*\w+\(\s*x\s*,\s*t\s*\)\s*=(.*)", re.DOTALL)  # v(x,t) = ...
+from .scenario import BadGolden
+
+FORM = re.compile(r"v\(x,t\) = (.+)")
+LONGEST = 300  # characters; nests less deep than Python can
 Evaluation = Callable[[Tensor, Tensor], Tensor]  # of x and t, broadcast
 FUNCTIONS = {"tanh": torch.tanh, "sin": torch.sin, "cos": torch.cos}
 SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
@@ -24,15 +27,19 @@ OPERATORS = {
 
 
 def parse(text: str) -> Evaluation:
-    """A function of tensors x and t from `v(x,t) = tanh(x) + 0.3*sin(3*x + t/1000)`; the left side may be absent.
+    """A function of tensors x and t from `v(x,t) = tanh(x) + 0.3*sin(3*x + t/1000)`.
 
-    Raises ValueError naming what is none of: x, t, numbers, + - * / **, parentheses, tanh, sin, cos of one value.
+    Raises BadGolden naming what is none of: x, t, numbers, + - * / **, parentheses, tanh, sin, cos of one value.
     """
-    body = head.group(1) if (head := HEAD.fullmatch(text)) else text
+    form = FORM.fullmatch(text)
+    if not (form and text.isascii()):
+        raise BadGolden(f"the formula is {text!r}; write `v(x,t) = ...` in ASCII on one line")
+    if len(text) > LONGEST:
+        raise BadGolden(f"the formula has {len(text)} characters; {LONGEST} is the most")
     try:
-        node = ast.parse(body.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise ValueError(f"the formula {text!r} cannot be read: {error.msg}") from error
+        node = ast.parse(form.group(1).strip(), mode="eval").body
+    except (SyntaxError, MemoryError) as error:
+        raise BadGolden(f"the formula {text!r} cannot be read: {error}") from error
     return build(node, text)
 
 
@@ -40,7 +47,7 @@ def build(node: ast.expr, text: str) -> Evaluation:
     """The function of a node of the formula `text`, if it and all below it are on the list."""
     match node:
         case ast.Constant(value=number) if type(number) in (int, float):
-            return lambda x, _t: torch.as_tensor(number, dtype=x.dtype)
+            return lambda x, _t: torch.as_tensor(float(number), dtype=x.dtype)
         case ast.Name(id="x"):
             return lambda x, _t: x
         case ast.Name(id="t"):
@@ -54,7 +61,7 @@ def build(node: ast.expr, text: str) -> Evaluation:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             value, function = build(argument, text), FUNCTIONS[name]
             return lambda x, t: function(value(x, t))
-    raise ValueError(
+    raise BadGolden(
         f"the formula {text!r} holds {ast.unparse(node)!r}: use x, t, numbers, + - * / ** and {', '.join(FUNCTIONS)} "
         "of one value"
     )

@@ -44,7 +44,11 @@ class Scenario:
     later: str = ""
 
 
-class UnknownField(ValueError):
+class BadGolden(ValueError):
+    """What a golden file says cannot be compared: the file is wrong, not the pack."""
+
+
+class UnknownField(BadGolden):
     """A golden file says something that no comparison takes into account."""
 
 

@@ -8,7 +8,6 @@ Exit status 1 if a tolerance is exceeded, a scenario could not be run, or a scen
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -22,7 +21,7 @@ pack.start_core()
 
 import torch
 
-from parity.scenario import BadGolden, Scenario
+from parity.scenario import BadGolden, Check, Scenario, read_golden
 
 NODE_LIST = pack.ROOT / "tests" / "golden" / "nodes.json"  # the contract of the node schemas, no reference result
 FAMILIES = ["ltx2", "ltxv", "longlive", "wan"]
@@ -39,41 +38,58 @@ def scenarios_of(path: Path, data: dict | list) -> list[Scenario]:
     return next((claim for claim in claims if claim is not None), [Scenario(path)])
 
 
+def scenarios_in(path: Path) -> list[Scenario]:
+    """The scenarios of the file at `path`; for one that cannot be read, a scenario that fails and says why."""
+    try:
+        return scenarios_of(path, read_golden(path))
+    except BadGolden as error:
+        return [refused(path, error)]
+    except Exception as error:  # a shape that no family thinks of; the other files must still run
+        return [refused(path, BadGolden(f"is not of a known form: {error}"))]
+
+
+def refused(path: Path, error: BadGolden) -> Scenario:
+    def run() -> list[Check]:
+        raise error
+
+    return Scenario(path, run)
+
+
 def find_scenarios(folder: Path) -> list[Scenario]:
     paths = sorted(set(folder.rglob("*.json")) - {NODE_LIST})
-    return [scenario for path in paths for scenario in scenarios_of(path, json.loads(path.read_text()))]
+    return [scenario for path in paths for scenario in scenarios_in(path)]
 
 
 def run(scenario: Scenario, label: str) -> str:
     """Run and print one scenario; the outcome is 'ok', 'later', 'uncovered' or 'failed'."""
-    if scenario.run is None:
-        outcome = "later" if scenario.later else "uncovered"
-        print(f"{outcome:9} {label}  {scenario.later or 'not covered yet'}", flush=True)
-        return outcome
-    try:
-        with torch.inference_mode():
-            checks = scenario.run()
-    except BadGolden as error:
-        print(f"failed    {label}  {error}", flush=True)
-        return "failed"
-    except Exception:
-        print(f"failed    {label}  could not be run\n{traceback.format_exc()}", flush=True)
-        return "failed"
-    if not checks:
-        print(f"failed    {label}  nothing was compared", flush=True)
-        return "failed"
-    worst = max(checks, key=lambda check: (not check.ok, check.error / check.tolerance if check.tolerance else 0))
-    outcome = "ok" if worst.ok else "failed"
-    print(
-        f"{outcome:9} {label}  {len(checks)} checks, worst {worst.name}: error {worst.error:.1e}, tolerance "
-        f"{worst.tolerance:.1e}",
-        flush=True,
-    )
+    outcome, said = result_of(scenario)
+    print(f"{outcome:9} {label}  {said}", flush=True)
     return outcome
 
 
-def main() -> int:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1] else pack.ROOT / "tests" / "golden"
+def result_of(scenario: Scenario) -> tuple[str, str]:
+    """The outcome of a scenario and what there is to say about it."""
+    if scenario.run is None:
+        return ("later", scenario.later) if scenario.later else ("uncovered", "not covered yet")
+    try:
+        with torch.inference_mode():
+            return summary(scenario.run())
+    except BadGolden as error:
+        return "failed", " ".join(str(error).split())
+    except Exception:
+        return "failed", f"could not be run\n{traceback.format_exc()}"
+
+
+def summary(checks: list[Check]) -> tuple[str, str]:
+    if not checks:
+        return "failed", "nothing was compared"
+    worst = max(checks, key=lambda check: (not check.ok, check.error / check.tolerance if check.tolerance else 0))
+    said = f"{len(checks)} checks, worst {worst.name}: error {worst.error:.1e}, tolerance {worst.tolerance:.1e}"
+    return "ok" if worst.ok else "failed", said
+
+
+def main(name: str = "") -> int:
+    folder = Path(name) if name else pack.ROOT / "tests" / "golden"
     scenarios = find_scenarios(folder)
     outcomes = []
     for scenario in scenarios:
@@ -87,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from harness.base import throw_away
@@ -23,33 +23,54 @@ from oner.longlive.session import load_state, save_state
 from oner.longlive.solvers import FlowUniPC, Steps, unipc_steps
 
 from . import formula
-from .scenario import Check, Fields, Scenario, absolute_error, knowing, mismatch
+from .scenario import (
+    BadGolden,
+    Check,
+    Fields,
+    Scenario,
+    absolute_error,
+    existing,
+    knowing,
+    load_tensors,
+    mismatch,
+    read_golden,
+)
 
 ROLLOUT = Fields(
-    "kind model_files lora_file lora_strength window_frames sink_frames frames_per_block num_blocks num_latent_frames "
-    "latent_size_hw tokens_per_frame batch sigmas timesteps shift bank tensors atol kv_after_block kv_frames_held",
+    "kind model_files lora_file lora_strength window_frames sink_frames sigmas timesteps bank kv_after_block "
+    "kv_frames_held",
     described="name title notes",
+    may_be_empty="switch_frames_requested switch_frames_effective shot_start_blocks",
+    texts="tensors",
+    tolerances="atol",
+    counts="frames_per_block num_blocks num_latent_frames latent_size_hw tokens_per_frame batch "
+    "num_steps latent_channels",
+    positive="shift",
     fixed={"clean_pass_timestep": 0.0},
     nested={"flow_slice_index": Fields("channels row columns")},
 )
 SOLVER = {"solver": "flow_unipc", "solver_order": 2, "solver_type": "bh2"}
 FIELDS = {
-    "ll1_rollout": replace(
-        ROLLOUT,
-        read=f"{ROLLOUT.read} rope prompt_segments switch_frames_requested switch_frames_effective switch_keeps_sink",
-    ),
+    "ll1_rollout": replace(ROLLOUT, read=f"{ROLLOUT.read} rope prompt_segments switch_keeps_sink"),
     "ll2_rollout": replace(
         ROLLOUT,
-        read=f"{ROLLOUT.read} latent_channels num_steps global_sink_frames multi_shot_sink shot_start_blocks "
-        "shot_rope_offset_frames rope_offset_per_block prompt_index_per_block",
+        read=f"{ROLLOUT.read} global_sink_frames multi_shot_sink shot_rope_offset_frames rope_offset_per_block "
+        "prompt_index_per_block",
         fixed={**ROLLOUT.fixed, **SOLVER},
     ),
     "ll1_resume": Fields(
-        "kind rollout completed_blocks steps_done_in_next_block atol", described="name title expected"
+        "kind completed_blocks steps_done_in_next_block",
+        described="name title expected",
+        texts="rollout",
+        tolerances="atol",
     ),
     "flow_unipc_trajectory": Fields(
-        "kind num_steps shift sigmas timesteps velocity_formula tensors atol",
+        "kind sigmas timesteps",
         described="name title",
+        texts="velocity_formula tensors",
+        tolerances="atol",
+        counts="num_steps",
+        positive="shift",
         fixed={
             **SOLVER,
             "num_train_timesteps": 1000,
@@ -59,7 +80,10 @@ FIELDS = {
         },
     ),
     "vae21_decode": Fields(
-        "kind model_files arrival_chunks tensors atol",
+        "kind model_files",
+        texts="tensors",
+        tolerances="atol",
+        counts="arrival_chunks",
         described="name title num_latent_frames num_pixel_frames latent_size_hw pixel_size_hw base_dim z_dim dim_mult "
         "num_res_blocks temporal_downsample",
     ),
@@ -80,7 +104,7 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
     fields = FIELDS[data["kind"]]
     if data["kind"] != "ll1_rollout":
         return [Scenario(path, knowing(fields, data, lambda: run[data["kind"]](root, data)))]
-    files = data["model_files"]
+    files = model_files_of(data)
     return [
         Scenario(
             path,
@@ -95,14 +119,37 @@ ROPE = {"absolute": False, "relative": True}
 BFLOAT16 = 1.5e-2  # relative RMS of latents made in bfloat16; the reference's own bfloat16 is 6.6e-3 from its float32
 
 
+def model_files_of(data: dict) -> list[str]:
+    """The model files of a golden: names of files, each alone or with an entry as `file.pt#generator_ema`."""
+    files = data["model_files"]
+    if not files or not isinstance(files, list):
+        raise BadGolden(f'the field "model_files" is {files!r}; it must be a list of files, or nothing is compared')
+    for name in files:
+        if not (isinstance(name, str) and re.fullmatch("[^#]+(#[^#]+)?", name)):
+            raise BadGolden(f'the field "model_files" has {name!r}; it must be a file, or `file#entry`')
+    return files
+
+
 def entry_of(name: str) -> tuple[str, str]:
     """File and entry of `file.pt#generator_ema`; without a suffix the loader takes the first entry it knows."""
     file, _, entry = name.partition("#")
     return file, entry or "auto"
 
 
+def check_entry(root: Path, name: str) -> None:
+    """Raise BadGolden if the file of `file.pt#entry` is not there or lacks the entry."""
+    file, entry = entry_of(name)
+    content, _ = read_file(existing(root / file))
+    try:
+        unwrap(content, entry)
+    except ValueError as error:
+        raise BadGolden(f"{name}: {error}") from error
+
+
 def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch.float32) -> CausalNetwork:
     """The model through the pack's loader; several files are layers of overrides, merged into one."""
+    for name in files:
+        check_entry(root, name)
     options = {"dtype": dtype}
     file, entry = entry_of(files[0])
     if len(files) == 1:
@@ -116,7 +163,7 @@ def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch
             save_file(weights, merged)
             patcher = load_patcher(merged, model_options=options)
     if data.get("lora_file"):
-        patcher, _ = apply_lora(patcher, root / data["lora_file"], data["lora_strength"])
+        patcher, _ = apply_lora(patcher, existing(root / data["lora_file"]), data["lora_strength"])
     patcher.patch_model()
     return CausalNetwork(patcher.model.diffusion_model, dtype)
 
@@ -188,9 +235,9 @@ class Recorder:
 def make_rollout(
     root: Path, data: dict, files: list[str] | None = None, on_flow=None, dtype: torch.dtype = torch.float32
 ) -> tuple[Rollout, dict]:
-    tensors = load_file(root / data["tensors"])
-    bank = load_file(root / data["bank"]) if "bank" in data else tensors
-    net = network(root, data, files or data["model_files"], dtype)
+    tensors = load_tensors(root / data["tensors"])
+    bank = load_tensors(root / data["bank"]) if "bank" in data else tensors
+    net = network(root, data, files or model_files_of(data), dtype)
 
     def noise(first: int, step: int, shape: tuple[int, ...]) -> Tensor:
         source = bank["noise"] if step == 0 else bank["renoise"][step - 1]
@@ -279,10 +326,12 @@ class Stopped(BaseException):
 
 def resume(root: Path, case: dict) -> list[Check]:
     """Stop, save, load into a new rollout, go on: against the golden latents, and bit for bit against no stop."""
-    data = json.loads((root / case["rollout"]).read_text())
+    data = read_golden(root / case["rollout"])
     FIELDS[data["kind"]].check(data, case["rollout"])
-    data["model_files"] = data["model_files"][:1]  # forms of the same model
+    data["model_files"] = model_files_of(data)[:1]  # forms of the same model
     done, blocks = case["completed_blocks"], data["num_blocks"]
+    if done not in range(blocks):
+        raise BadGolden(f'the field "completed_blocks" is {done!r}; the rollout has {blocks}, and one must be left')
     whole, expected = make_rollout(root, data)
     uninterrupted = [whole.next_block() for _ in range(blocks)]
     take, _ = make_rollout(root, data)
@@ -312,7 +361,7 @@ def resume(root: Path, case: dict) -> list[Check]:
 
 
 def trajectory(root: Path, data: dict) -> list[Check]:
-    expected = load_file(root / data["tensors"])
+    expected = load_tensors(root / data["tensors"])
     steps = unipc_steps(data["num_steps"], data["shift"])
     checks = [
         Check("sigmas", absolute_error(torch.tensor(steps.sigmas), torch.tensor(data["sigmas"])), data["atol"]),
@@ -336,12 +385,12 @@ def follow(name: str, steps: Steps, expected: dict, velocity: Callable, atol: fl
 def decode(root: Path, data: dict) -> list[Check]:
     import comfy.sd
 
-    tensors = load_file(root / data["tensors"])
+    tensors = load_tensors(root / data["tensors"])
     scale, offset = (tensors[name].view(1, -1, 1, 1, 1) for name in ("latent_std", "latent_mean"))
     latents = tensors["latents"] * scale + offset
     checks = []
-    for file in data["model_files"]:
-        weights = {key: tensor.float() for key, tensor in load_file(root / file).items()}
+    for file in model_files_of(data):
+        weights = {key: tensor.float() for key, tensor in load_tensors(root / file).items()}
         vae = comfy.sd.VAE(sd=weights, dtype=torch.float32).first_stage_model.float()
         for pattern in data["arrival_chunks"]:
             decoder = StreamDecoder(vae)

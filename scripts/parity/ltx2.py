@@ -15,7 +15,6 @@ from comfy.nested_tensor import NestedTensor
 from comfy.patcher_extension import WrappersMP
 from comfy.sd import load_diffusion_model
 from comfy_extras.nodes_custom_sampler import BasicGuider, SamplerCustomAdvanced
-from safetensors.torch import load_file
 from torch import Tensor
 
 from oner.ltx.ltx2 import conditioning
@@ -32,7 +31,18 @@ from oner.samplers.step_noise import GivenNoise, SeededNoise
 from oner.utils.tokens import from_tokens, to_tokens
 
 from . import ltx2_tables
-from .scenario import Check, Choice, Fields, Scenario, absolute_error, knowing, mismatch, relative_error
+from .scenario import (
+    Check,
+    Choice,
+    Fields,
+    Scenario,
+    absolute_error,
+    find_above,
+    knowing,
+    load_tensors,
+    mismatch,
+    relative_error,
+)
 
 POSITION_TOLERANCE = 1e-6
 MODALITIES = ("video", "audio")
@@ -45,22 +55,27 @@ ITEMS = {
         {
             "replace": Fields("type tensor strength latent_index", fixed={"noise": None}),
             "keyframe": Fields(f"{APPENDED} frame_index"),
-            "reference": Fields(f"{APPENDED} downscale_factor temporal_scale_factor attention"),
+            "reference": Fields(f"{APPENDED} attention", counts="downscale_factor temporal_scale_factor"),
             "temporal_region": WINDOW,
         },
     ),
     "audio": Choice("type", {"audio_reference": Fields(APPENDED), "temporal_region": WINDOW}),
 }
-GUIDANCE = Fields("cfg_scale stg_scale stg_blocks rescale_scale modality_scale skip_step")
+GUIDANCE = Fields("cfg_scale stg_scale rescale_scale modality_scale skip_step", may_be_empty="stg_blocks")
 BIN = Fields("sigma_upper", nested={"params": GUIDANCE})
 NOISY = Fields("name eta s_noise noise_seed")
 FIELDS = Fields(
     "format checkpoint sigmas",
     described="name family pipeline description sigma_source measured_deviation sensitivity tensors",
     nested={
-        "pixel": Fields("fps", described="frames height width"),
+        "pixel": Fields(positive="fps", described="frames height width"),
         **{
-            modality: Fields("latent_shape noise_scale frozen has_init", nested={"conditionings": items})
+            modality: Fields(
+                "noise_scale frozen has_init",
+                counts="latent_shape",
+                may_be_empty="conditionings",
+                nested={"conditionings": items},
+            )
             for modality, items in ITEMS.items()
         },
         "sampler": Choice(
@@ -80,8 +95,10 @@ FIELDS = Fields(
                 "binned": Fields("kind force_negative_pass", nested={"video_bins": BIN, "audio_bins": BIN}),
             },
         ),
-        "evaluations": Fields("sigma forward_batches"),
-        "tolerance": Fields("final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}),
+        "evaluations": Fields("sigma", may_be_empty="forward_batches"),
+        "tolerance": Fields(
+            tolerances="final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}
+        ),
     },
 )
 
@@ -99,10 +116,7 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
 
 def load_model(folder: Path, name: str):
     """The network `name` as a ModelPatcher, from the folder of the scenario or one above it."""
-    found = next((f / name for f in (folder, *folder.parents) if (f / name).exists()), None)
-    if found is None:
-        raise FileNotFoundError(f"{name} is neither in {folder} nor above it")
-    return _load(str(found))
+    return _load(str(find_above(folder, name)))
 
 
 @functools.cache
@@ -163,7 +177,7 @@ class Run:
     def __init__(self, path: Path, data: dict):
         self.data = data
         self.fps = data["pixel"]["fps"]
-        self.tensors = load_file(path.with_suffix(".safetensors"))
+        self.tensors = load_tensors(path.with_suffix(".safetensors"))
         self.recorder = Recorder(load_model(path.parent, data["checkpoint"]))
         self.sigmas = self.tensors.get("sigmas", torch.tensor(data["sigmas"]))
 

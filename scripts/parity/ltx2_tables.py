@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from comfy.sampler_helpers import convert_cond, prepare_sampling
 from comfy.samplers import calc_cond_batch, process_conds
 from comfy.utils import pack_latents, unpack_latents
-from safetensors.torch import load_file
 from torch import Tensor
 
 from oner.ltx.latents import audio_latent_frames, latent_frames
@@ -22,7 +22,7 @@ from oner.ltx.schedules import SIGMA_PRESETS, shifted_sigmas
 from oner.samplers.res2s import res2s_coefficients, sde_coefficients
 from oner.samplers.step_noise import standardise
 
-from .scenario import Check, Choice, Fields, Scenario, absolute_error, knowing, mismatch, relative_error
+from .scenario import Check, Choice, Fields, Scenario, absolute_error, knowing, load_tensors, mismatch, relative_error
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-5
 CLOSED_FORM = 1e-10  # float64, less the digits that the reference loses where terms cancel
@@ -50,7 +50,7 @@ def scenarios(path: Path, data: dict, load_model: Callable) -> list[Scenario]:
 
 def run_table(table: Callable, path: Path, rows: list | dict) -> list[Check]:
     """The checks of all rows of a table."""
-    return table(rows, load_file(path.with_suffix(".safetensors")))
+    return table(rows, load_tensors(path.with_suffix(".safetensors")))
 
 
 def close(name: str, actual: object, expected: object, tolerance: float) -> Check:
@@ -253,34 +253,39 @@ TABLES = {
     "sde_seed_noise": sde_seed_noise,
 }
 
-GRID = "kind tensor latent_frames latent_height latent_width fps"
+GRID = Fields("kind tensor", counts="latent_frames latent_height latent_width", positive="fps")
 FIELDS: dict[str, Fields | Choice] = {
-    "schedule": Fields("steps tokens sigmas", described="latent_shape"),
+    "schedule": Fields("sigmas", counts="steps tokens", described="latent_shape"),
     "fixed_sigma_lists": Fields(" ".join(FIXED_LISTS)),
-    "audio_latent_frames": Fields("frames fps audio_frames"),
-    "lip_dub_frame_count": Fields("source_frames frames"),
+    "audio_latent_frames": Fields("audio_frames", counts="frames", positive="fps"),
+    "lip_dub_frame_count": Fields("frames", counts="source_frames"),
     "positions": Choice(
         "kind",
         {
-            "video": Fields(GRID),
-            "keyframe": Fields(f"{GRID} frame_index"),
-            "reference": Fields(f"{GRID} downscale_factor temporal_scale_factor"),
-            "audio": Fields("kind tensor audio_frames"),
-            "audio_reference": Fields("kind tensor audio_frames"),
+            "video": GRID,
+            "keyframe": replace(GRID, read=f"{GRID.read} frame_index"),
+            "reference": replace(GRID, counts=f"{GRID.counts} downscale_factor temporal_scale_factor"),
+            "audio": Fields("kind tensor", counts="audio_frames"),
+            "audio_reference": Fields("kind tensor", counts="audio_frames"),
         },
     ),
-    "temporal_region": Fields("frames fps start_seconds end_seconds video_latent_frames audio_frames"),
-    "attention_masks": Fields(
-        "target_latent tensor", nested={"items": Fields("latent_shape weight weight_tensor", described="kind")}
+    "temporal_region": Fields(
+        "start_seconds end_seconds video_latent_frames audio_frames", counts="frames", positive="fps"
     ),
-    "mask_video_to_tokens": Fields("input output latent_frames latent_height latent_width"),
-    "temporal_subsample": Fields("frames scale kept"),
+    "attention_masks": Fields(
+        "tensor",
+        counts="target_latent",
+        may_be_empty="items",
+        nested={"items": Fields("weight weight_tensor", described="kind", counts="latent_shape")},
+    ),
+    "mask_video_to_tokens": Fields("input output", counts="latent_frames latent_height latent_width"),
+    "temporal_subsample": Fields("kept", counts="frames scale"),
     "guidance_formula": Fields("prefix cfg_scale stg_scale modality_scale rescale_scale"),
     "sigma_bins": Fields("upper_bounds", nested={"lookups": Fields("sigma selected_upper_bound")}),
     "skip_step": Fields("skip_step skipped"),
-    "res2s_coefficients": Fields("h a21 b1 b2"),
+    "res2s_coefficients": Fields("a21 b1 b2", nonzero="h"),
     # The coefficients do not depend on the sigma a step starts from.
     "sde_coefficients": Fields("sigma_next eta alpha_ratio sigma_down sigma_up", described="sigma"),
     "sde_seed_noise": Fields("seed tensor"),
-    "network_forward": Fields("prefix variant checkpoint sigma fps", described="measured_comfyui"),
+    "network_forward": Fields("prefix variant", texts="checkpoint", positive="sigma fps", described="measured_comfyui"),
 }

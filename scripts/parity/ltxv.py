@@ -23,7 +23,6 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from comfy_extras.nodes_lt import LTXVCropGuides
 from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 from einops import rearrange
-from safetensors.torch import load_file
 from torch import Tensor
 
 from oner.ltx.ltxv import presets as ltxv_presets
@@ -36,7 +35,18 @@ from oner.ltx.ltxv.sizes import first_pass_side
 from oner.ltx.ltxv.stg import perturbs
 from oner.ltx.schedules import shifted_sigmas
 from oner.utils.latent_statistics import compress_tones, match_statistics
-from parity.scenario import Check, Fields, Scenario, UnknownField, absolute_error, knowing, mismatch, relative_error
+from parity.scenario import (
+    Check,
+    Fields,
+    Scenario,
+    UnknownField,
+    absolute_error,
+    find_above,
+    knowing,
+    load_tensors,
+    mismatch,
+    relative_error,
+)
 
 SCHEDULE_TOLERANCE, TENSOR_TOLERANCE = 1e-6, 1e-5
 MODES = {
@@ -48,29 +58,39 @@ MODES = {
 
 
 PASS = Fields(
-    "timesteps num_inference_steps skip_initial_inference_steps skip_final_inference_steps guidance_scale stg_scale "
-    "rescaling_scale guidance_timesteps skip_block_list cfg_star_rescale"
+    "timesteps skip_initial_inference_steps skip_final_inference_steps guidance_scale stg_scale rescaling_scale "
+    "guidance_timesteps cfg_star_rescale",
+    may_be_empty="skip_block_list",
+    counts="num_inference_steps",
 )
 SCENARIO = Fields(
-    "format checkpoint scheduler timesteps forward_batches",
+    "format scheduler timesteps forward_batches",
+    texts="checkpoint",
+    may_be_empty="conditionings",
     described="name description noise_layout measured_deviation perturbed_minus_positive_relative tensors",
     nested={
-        "pixel": Fields("frames height width fps"),
+        "pixel": Fields(counts="frames height width", positive="fps"),
         "conditionings": Fields("frame strength tensor"),
-        "multi_scale": Fields("width height downscale_factor", nested={"first_pass": PASS, "second_pass": PASS}),
+        "multi_scale": Fields(
+            counts="width height", positive="downscale_factor", nested={"first_pass": PASS, "second_pass": PASS}
+        ),
         "parameters": replace(PASS, read=f"{PASS.read} skip_layer_strategy"),
-        "tolerance": Fields("final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}),
+        "tolerance": Fields(
+            tolerances="final intermediate", fixed={"relative_to": "max absolute value of the expected tensor"}
+        ),
     },
 )
 # With two passes the parameters are theirs.
 TWO_PASSES = replace(SCENARIO, nested={**SCENARIO.nested, "parameters": Fields("skip_layer_strategy")})
 TABLE_FIELDS = {
-    "linear_quadratic": Fields("steps timesteps"),
-    "linear_quadratic_custom": Fields("steps threshold_noise linear_steps timesteps"),
-    "uniform_shifted": Fields("steps latent_shape terminal timesteps"),
-    "skipped_steps": Fields("steps skip_initial skip_final timesteps"),
+    "linear_quadratic": Fields("timesteps", counts="steps"),
+    "linear_quadratic_custom": Fields("timesteps", counts="steps linear_steps", positive="threshold_noise"),
+    "uniform_shifted": Fields("terminal timesteps", counts="steps latent_shape"),
+    "skipped_steps": Fields("skip_initial skip_final timesteps", counts="steps"),
     "guidance_index": Fields("guidance_timesteps", nested={"rows": Fields("steps timesteps index")}),
-    "multi_scale_sizes": Fields("width height downscale_factor first_pass second_pass", described="decoded_resized_to"),
+    "multi_scale_sizes": Fields(
+        "first_pass second_pass", counts="width height", positive="downscale_factor", described="decoded_resized_to"
+    ),
     "adain": Fields("prefix factor"),
     "tone_map": Fields("input", nested={"rows": Fields("compression tensor")}),
     "latent_normalisation": Fields("input mean std normalised unnormalised"),
@@ -110,10 +130,6 @@ def table_scenario(path: Path, data: dict, name: str) -> Scenario:
 @lru_cache(maxsize=2)
 def load_model(path: Path):
     return comfy.sd.load_diffusion_model(str(path), model_options={"dtype": torch.float32})
-
-
-def find_checkpoint(path: Path, name: str) -> Path:
-    return next(folder / name for folder in path.parents if (folder / name).exists())
 
 
 def to_tokens(latent: Tensor) -> Tensor:
@@ -223,8 +239,8 @@ def stand_in_upsampler(mean: Tensor, std: Tensor):
 
 
 def run_scenario(path: Path, data: dict) -> list[Check]:
-    tensors = load_file(path.with_suffix(".safetensors"))
-    model = load_model(find_checkpoint(path, data["checkpoint"]))
+    tensors = load_tensors(path.with_suffix(".safetensors"))
+    model = load_model(find_above(path.parent, data["checkpoint"]))
     final, intermediate = data["tolerance"]["final"], data["tolerance"]["intermediate"]
     checks: list[Check] = []
 
@@ -299,7 +315,7 @@ def run_scenario(path: Path, data: dict) -> list[Check]:
 
 
 def run_table(path: Path, data: dict, name: str) -> list[Check]:
-    tensors = load_file(path.with_suffix(".safetensors"))
+    tensors = load_tensors(path.with_suffix(".safetensors"))
     return TABLES[name](data[name], tensors)
 
 

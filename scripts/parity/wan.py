@@ -6,6 +6,7 @@ The format is described in the golden folder's README. Errors are relative to th
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,23 @@ from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan
 from oner.utils.tracks import read_tracks
 from oner.wan import camera, pluecker, riflex, sizes, trajectory
 from oner.wan.lora_files import load_any_lora
-from oner.wan.schedules import boundary_index, flow_sigmas
+from oner.wan.schedules import SCHEDULES, boundary_index, flow_sigmas
 
-from .scenario import Check, Choice, Fields, Scenario, UnknownField, absolute_error, knowing, mismatch, relative_error
+from .scenario import (
+    BadGolden,
+    Check,
+    Choice,
+    Fields,
+    Scenario,
+    UnknownField,
+    absolute_error,
+    existing,
+    knowing,
+    load_tensors,
+    mismatch,
+    read_golden,
+    relative_error,
+)
 
 PREPARED, VELOCITY = 1e-5, 3e-5
 PIXELS = ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
@@ -33,19 +48,28 @@ SOLVERS = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
 
 
 SIZE = Fields("height width")
-MOVE = Fields("moves frames speed")
+MOVE = Fields("moves speed", counts="frames")
 PATH = Choice(
     "kind",
     {
-        "basic": Fields("kind name moves frames speed w2c"),
-        "combine": Fields("kind name moves frames speed w2c"),
+        "basic": replace(MOVE, read=f"{MOVE.read} kind name w2c"),
+        "combine": replace(MOVE, read=f"{MOVE.read} kind name w2c"),
         "join": Fields("kind name w2c", described="frames", nested={"first": MOVE, "second": MOVE}),
-        "file": Fields("kind name file intrinsics w2c", described="frames"),
+        "file": Fields("kind name intrinsics w2c", texts="file", described="frames"),
     },
 )
+SIGMAS = Fields(
+    "schedule sigmas",
+    counts="steps",
+    positive="shift",
+    needed="split",
+    nested={"split": Fields(each=Fields("index high_steps low_steps"))},
+)
+SOLUTION = Fields("name solver", counts="steps", positive="shift", fixed={"dtype": "torch.float64"})
 FIELDS = {
     "conditioning": Fields(
-        "experts width height frames latent_channels inputs clip",
+        "experts inputs clip",
+        counts="width height frames latent_channels",
         described="row latent_frames tensors camera speed timestep_form timestep_per_frame_factor first_frame_pinned",
         nested={
             "sampling": Fields("sigmas cfg boundary expert_per_step", described="schedule", fixed={"sampler": "euler"}),
@@ -57,7 +81,9 @@ FIELDS = {
         nested={
             "rows": Fields(
                 each=Fields(
-                    "parts keys checksum_sum checksum_abs",
+                    "parts checksum_sum",
+                    counts="keys",
+                    positive="checksum_abs",
                     described="in_dim out_dim clip_branch ref_conv control_adapter",
                 )
             )
@@ -65,41 +91,54 @@ FIELDS = {
     ),
     "camera": Fields(
         "default_intrinsics",
+        needed="three_poses",
         fixed={"pose_aspect": [1280, 720]},
         nested={
             "paths": PATH,
-            "plucker": Fields("name path height width mean abs_mean", described="frames latent_frames"),
-            "three_poses": Fields("path height width", described="frames layout max_abs_gap_between_variants"),
+            "plucker": Fields(
+                "name path",
+                counts="height width",
+                nonzero="mean",
+                positive="abs_mean",
+                described="frames latent_frames",
+            ),
+            "three_poses": Fields(
+                "path", counts="height width", described="frames layout max_abs_gap_between_variants"
+            ),
         },
     ),
-    "sigmas": Fields(
+    "sigmas": Fields(nested={"tables": Choice("schedule", dict.fromkeys(SCHEDULES, SIGMAS))}),
+    "solvers": Fields(nested={"trajectories": Choice("solver", dict.fromkeys(SOLVERS, SOLUTION))}),
+    "riflex": Fields(
+        counts="dim",
+        positive="theta",
         nested={
             "tables": Fields(
-                "schedule steps shift sigmas", nested={"split": Fields(each=Fields("index high_steps low_steps"))}
+                "name positions changed_index", counts="latent_frames k", positive="divide_by", nonzero="changed_value"
             )
-        }
-    ),
-    "solvers": Fields(nested={"trajectories": Fields("name solver steps shift", fixed={"dtype": "torch.float64"})}),
-    "riflex": Fields(
-        "dim theta", nested={"tables": Fields("name latent_frames k divide_by positions changed_index changed_value")}
+        },
     ),
     "lora": Fields(
-        "strength base_file",
+        "strength",
+        texts="base_file",
         described="rank alpha",
-        nested={"files": Fields("file format has_alpha layers expected_prefix")},
+        nested={"files": Fields("format has_alpha layers expected_prefix", texts="file")},
     ),
     "sizes": Fields(
         "table_h_w",
+        needed="cases lengths",
         described="portrait_default_when_nothing_given",
         nested={
-            "cases": Fields("source_width source_height base ratio_key", nested={"m16": SIZE, "m32": SIZE}),
-            "lengths": Fields("requested frames"),
+            "cases": Fields("ratio_key", counts="source_width source_height base", nested={"m16": SIZE, "m32": SIZE}),
+            "lengths": Fields("frames", counts="requested"),
         },
     ),
     "multipliers": Fields(
         nested={
             "cases": Fields(
-                "text loras steps phases switch_step switch_step2 model_switch_phase expected error",
+                "phases switch_step switch_step2 model_switch_phase expected error",
+                texts="text",
+                counts="loras steps",
                 described="original same",
             )
         }
@@ -110,9 +149,10 @@ FIELDS = {
 def trajectory_fields(data: dict) -> Fields:
     splines = " ".join(f"spline{index}" for index in range(len(data["splines"])))
     return Fields(
-        "height width frames radius sigma cutoff_radius centre_offset",
+        "radius sigma cutoff_radius centre_offset",
+        counts="height width frames",
         described="border_spline frames_where_original_differs measured",
-        nested={"splines": Fields("x y"), "resample": Fields(f"length {splines}")},
+        nested={"splines": Fields("x y"), "resample": Fields(splines, counts="length")},
     )
 
 
@@ -130,12 +170,12 @@ def kind_of(data: dict) -> str | None:
         return "camera"
     if {"splines", "cutoff_radius"} <= keys:
         return "trajectory"
+    if {"theta", "tables"} <= keys:
+        return "riflex"
     if "tables" in keys and all("schedule" in table for table in data["tables"]):
         return "sigmas"
     if "trajectories" in keys and all("solver" in run for run in data["trajectories"]):
         return "solvers"
-    if {"theta", "tables"} <= keys:
-        return "riflex"
     if {"files", "base_file"} <= keys:
         return "lora"
     if {"table_h_w", "lengths"} <= keys:
@@ -158,7 +198,7 @@ def claim(path: Path, data: dict | list) -> list[Scenario] | None:
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
-    return wan_models.load_tensors(path.with_suffix(".safetensors"))
+    return load_tensors(path.with_suffix(".safetensors"))
 
 
 def checkpoints_of(path: Path) -> Path:
@@ -168,11 +208,39 @@ def checkpoints_of(path: Path) -> Path:
 # -- conditioning -----------------------------------------------------------------------------------------------------
 
 
-def run_checkpoints(path: Path, data: dict) -> list[Check]:
+def rows_of(folder: Path) -> dict[str, dict]:
+    """The rows of the set of checkpoints whose own file `rows/NAME.safetensors` is there; each must be whole.
+
+    A golden folder may hold a subset of them, but no file that no row names.
+    """
+    rows = read_golden(folder / "index.json")["rows"]
+    for name, row in rows.items():
+        if own_file(name) not in row["parts"]:
+            raise BadGolden(
+                f'the parts of "{name}" are {row["parts"]!r}; its own, {own_file(name)!r}, is not among them'
+            )
+    if orphans := {path.stem for path in (folder / "rows").iterdir()} - set(rows):
+        raise BadGolden(f"no row of the checkpoints names {own_file(min(orphans))!r}")
+    present = {name: row for name, row in rows.items() if (folder / own_file(name)).exists()}
+    for part in {part for row in present.values() for part in row["parts"]}:
+        existing(folder / part)
+    return present
+
+
+def own_file(name: str) -> str:
+    return f"rows/{name}.safetensors"
+
+
+def load_model(folder: Path, name: str) -> Any:
+    """The model of one row."""
+    if name not in rows_of(folder):
+        raise BadGolden(f"the checkpoint {name!r} is not in {folder.name}/")
+    return wan_models.load_model(folder, name)
+
+
+def run_checkpoints(path: Path, _data: dict) -> list[Check]:
     folder, checks = path.parent, []
-    for name, row in data["rows"].items():
-        if not all((folder / part).exists() for part in row["parts"]):
-            continue  # a subset of the set
+    for name, row in rows_of(folder).items():
         tensors = wan_models.state_dict(folder, name)
         checks.append(Check(f"{name} keys", mismatch(len(tensors), row["keys"]), 0))
         sums = {
@@ -200,7 +268,7 @@ def node_inputs(tensors: dict[str, Tensor], data: dict, clip: Any) -> dict[str, 
 
 def run_conditioning(path: Path, data: dict) -> list[Check]:
     folder, tensors = checkpoints_of(path), tensors_of(path)
-    models = [wan_models.load_model(folder, name) for name in data["experts"]]
+    models = [load_model(folder, name) for name in data["experts"]]
     vae = wan_models.load_vae(folder, data["latent_channels"])
     prompts = wan_models.load_prompts(folder)
     inputs = node_inputs(tensors, data, prompts.clip)
@@ -313,7 +381,7 @@ def check_step(
 
 def camera_path(entry: dict, folder: Path) -> camera.CameraPath:
     if entry["kind"] == "file":
-        return camera.parse((folder / entry["file"]).read_text())
+        return camera.parse(existing(folder / entry["file"]).read_text())
     if entry["kind"] == "join":
         return camera.join(
             *(
@@ -325,7 +393,7 @@ def camera_path(entry: dict, folder: Path) -> camera.CameraPath:
 
 
 def run_camera(path: Path, data: dict) -> list[Check]:
-    tensors = wan_models.load_tensors(path.with_name("plucker.safetensors"))
+    tensors = load_tensors(path.with_name("plucker.safetensors"))
     entries = {entry["name"]: entry for entry in data["paths"]}
     paths = {name: camera_path(entry, path.parent) for name, entry in entries.items()}
     checks = []
@@ -351,9 +419,7 @@ def run_camera(path: Path, data: dict) -> list[Check]:
 
 def check_three_poses(paths: dict[str, camera.CameraPath], data: dict, tensors: dict[str, Tensor]) -> list[Check]:
     """Three poses: the cross product must run over the coordinates, not over the poses."""
-    three = data.get("three_poses")
-    if not three:
-        return []
+    three = data["three_poses"]
     height, width = three["height"], three["width"]
     rows, columns = tensors[f"pixels_{height}x{width}"].long().unbind(-1)
     actual = pluecker.rays(paths[three["path"]], width, height)[:, rows, columns]
@@ -441,14 +507,12 @@ def run_riflex(path: Path, data: dict) -> list[Check]:
 
 def run_lora(path: Path, data: dict) -> list[Check]:
     root = path.parent.parent
-    expected = wan_models.load_tensors(path.with_name("expected.safetensors"))
-    index = json.loads((root / "checkpoints" / "index.json").read_text())["rows"]
-    present = (name for name, row in index.items() if all((root / "checkpoints" / p).exists() for p in row["parts"]))
-    model = wan_models.load_model(root / "checkpoints", next(present))
-    base = wan_models.join_factors(wan_models.load_tensors(root / data["base_file"]))
+    expected = load_tensors(path.with_name("expected.safetensors"))
+    model = wan_models.load_model(root / "checkpoints", next(iter(rows_of(root / "checkpoints"))))
+    base = wan_models.join_factors(load_tensors(root / data["base_file"]))
     checks = []
     for entry in data["files"]:
-        lora = wan_models.load_tensors(path.parent / entry["file"])
+        lora = load_tensors(path.parent / entry["file"])
         patched, report = load_any_lora(model, lora, data["strength"])
         name = entry["format"] + (" alpha" if entry["has_alpha"] else "")
         checks.append(Check(f"{name} layers", mismatch(sorted(report.layers), sorted(entry["layers"])), 0))

@@ -45,7 +45,7 @@ def scenarios_in(path: Path) -> list[Scenario]:
     except BadGolden as error:
         return [refused(path, error)]
     except Exception as error:  # a shape that no family thinks of; the other files must still run
-        return [refused(path, BadGolden(f"is not of a known form: {error}"))]
+        return [refused(path, BadGolden(f"is not of a known form: {type(error).__name__}: {error}"))]
 
 
 def refused(path: Path, error: BadGolden) -> Scenario:

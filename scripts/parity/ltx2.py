@@ -65,7 +65,8 @@ GUIDANCE = Fields("cfg_scale stg_scale rescale_scale modality_scale skip_step", 
 BIN = Fields("sigma_upper", nested={"params": GUIDANCE})
 NOISY = Fields("name eta s_noise noise_seed")
 FIELDS = Fields(
-    "format checkpoint sigmas",
+    "format sigmas",
+    texts="checkpoint",
     described="name family pipeline description sigma_source measured_deviation sensitivity tensors",
     nested={
         "pixel": Fields(positive="fps", described="frames height width"),

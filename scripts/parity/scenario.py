@@ -143,7 +143,7 @@ class Fields:
     read: str = ""
     may_be_empty: str = ""
     needed: str = ""  # there and not null
-    tolerances: str = ""
+    tolerances: str = ""  # this and the next four: values that keep to RULES
     counts: str = ""
     positive: str = ""
     nonzero: str = ""

@@ -219,7 +219,7 @@ def rows_of(folder: Path) -> dict[str, dict]:
             raise BadGolden(
                 f'the parts of "{name}" are {row["parts"]!r}; its own, {own_file(name)!r}, is not among them'
             )
-    if orphans := {path.stem for path in (folder / "rows").iterdir()} - set(rows):
+    if orphans := {path.stem for path in (folder / "rows").glob("*.safetensors")} - set(rows):
         raise BadGolden(f"no row of the checkpoints names {own_file(min(orphans))!r}")
     present = {name: row for name, row in rows.items() if (folder / own_file(name)).exists()}
     for part in {part for row in present.values() for part in row["parts"]}:

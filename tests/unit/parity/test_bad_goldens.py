@@ -142,6 +142,8 @@ def test_numbers_are_finite(parity_of, number):
         (RIFLEX, put("tables", 0, "changed_value", 0), '"tables[0].changed_value" is 0'),
         (SOLUTIONS, put("trajectories", 0, "solver", "zz"), "\"trajectories[0].solver\" is 'zz'; known here: unipc"),
         (LORA, put("base_file", "none.safetensors"), "the file 'none.safetensors' is not in wan/"),
+        ("ltx/vectors/distilled_8.json", put("checkpoint", 3), '"checkpoint" is 3; it must be a text'),
+        ("ltx/vectors/ltxv_keyframe.json", lambda data: data.pop("multi_scale"), "KeyError: 'multi_scale'"),
         ("ltx/vectors/distilled_8.json", put("checkpoint", "none"), "the file 'none' is neither in vectors/ nor above"),
         (
             "ltx/vectors/ltxv_keyframe.json",
@@ -188,6 +190,11 @@ def test_tensors_that_are_cut_or_absent_are_named(tmp_path):
         load_tensors(file)
     with pytest.raises(BadGolden, match=r"'none.safetensors' is not in"):
         load_tensors(tmp_path / "none.safetensors")
+
+
+def test_a_tensor_that_a_file_lacks_is_named(parity_of):
+    line = refusal(parity_of, CAMERA, put("plucker", 0, "name", "nowhere"))
+    assert "the tensor 'nowhere' is not in the golden's file" in line
 
 
 @pytest.mark.parametrize(

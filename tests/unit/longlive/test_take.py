@@ -172,6 +172,32 @@ def test_weights_that_core_brings_as_needed_are_used_by_one_thread_only(record, 
     assert same_files(part, whole)
 
 
+def test_a_take_longer_than_a_piece_is_copied_without_a_gap(record):
+    """Latents are copied 64 frames at a time."""
+    settings = dataclasses.replace(SETTINGS, steps=1)
+    long = record("long", vae=None, settings=settings)
+    long.start()
+    make(long, 34)
+    rest = record("rest", vae=None, settings=settings)
+    resume(Take(long.folder), rest)
+    rest.close()
+    assert (rest.folder / LATENTS).read_bytes() == (long.folder / LATENTS).read_bytes()
+
+
+def test_a_growing_take_is_saved_after_its_first_block_and_every_third(record):
+    saved = []
+    recorder = record("growing", vae=None)
+    take = Take(recorder.folder)
+    recorder.start()
+    make(
+        recorder,
+        7,
+        checkpoint_blocks=3,
+        on_block=lambda _: saved.append(take.finished() if (take.folder / STATE).exists() else 0),
+    )
+    assert saved == [0, 2, 2, 6, 6, 6, 12]  # latent frames, as each block is finished and before it is saved
+
+
 def test_a_take_without_video_can_get_one_later(record, whole):
     part = record("part", vae=None)
     part.start()

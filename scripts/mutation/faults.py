@@ -101,6 +101,36 @@ FAULTS = (
         ("tests/unit/ltx/ltx2/test_references.py",),
     ),
     Fault(
+        "LTX-2: fillers of a shrunken reference not counted",
+        "ltx/ltx2/conditioning.py",
+        "tokens = math.prod(shape[2:])",
+        "tokens = math.prod(content.shape[2:])",
+        (
+            "tests/unit/ltx/ltx2/test_references.py::"
+            "test_core_is_told_of_a_references_weight_and_all_its_tokens_until_it_is_cropped",
+        ),
+    ),
+    Fault(
+        "LTX-2: attention of a reference told to core as its strength",
+        "ltx/ltx2/conditioning.py",
+        'entry["strength"] = weight',
+        'entry["strength"] = strength',
+        (
+            "tests/unit/ltx/ltx2/test_references.py::"
+            "test_core_is_told_of_a_references_weight_and_all_its_tokens_until_it_is_cropped",
+        ),
+    ),
+    Fault(
+        "LTX-2: cropped frames still counted as appended",
+        "ltx/ltx2/conditioning.py",
+        "State(state.with_video(**video).video, state.audio), cropped",
+        "state.with_video(**video), cropped",
+        (
+            "tests/unit/ltx/ltx2/test_references.py::"
+            "test_core_is_told_of_a_references_weight_and_all_its_tokens_until_it_is_cropped",
+        ),
+    ),
+    Fault(
         "LTX-2: sign of the start's offset",
         "ltx/ltx2/state.py",
         "(part.init - part.clean) * partial",

@@ -84,6 +84,18 @@ def test_attention_override_of_another_pack_sees_the_parts(ltx2, prompts, empty_
     assert torch.equal(*results)
 
 
+def test_core_is_told_of_a_references_weight_and_all_its_tokens_until_it_is_cropped(prompts):
+    """Core splits its positions by these counts, fillers of a shrunken reference included."""
+    clip = read_state({"samples": torch.zeros(1, 128, 3, 2, 4)})
+    state, told = conditioning.append_reference(
+        clip, prompts[:1], random(1, 128, 2, 1, 2), 0.9, downscale=2, weight=0.25
+    )
+    (entry,) = conditioning.get_value(told[0], "guide_attention_entries")
+    assert entry["strength"] == 0.25
+    assert entry["pre_filter_count"] == conditioning.get_value(told[0], "keyframe_idxs").shape[2] == 2 * 2 * 4
+    assert (state.clip_frames, conditioning.crop(state, told)[0].clip_frames) == (3, 3)
+
+
 def test_positions_stay_integers():
     assert reference_positions(3, 2, 2, 2, 4).dtype == torch.int64
     assert keyframe_positions(100_001, 2, 2)[0, 0].unique().tolist() == [100_001, 100_002]

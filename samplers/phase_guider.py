@@ -77,11 +77,19 @@ class PhasePlan:
         ]
 
 
+def check_falling(thresholds: tuple[float, ...]) -> None:
+    """ValueError for thresholds that rise."""
+    for number, (above, below) in enumerate(pairwise(thresholds), 1):
+        if above < below:
+            raise ValueError(
+                f"threshold {number} is {above:g} and threshold {number + 1} is {below:g}: noise falls over a run, so "
+                f"lower threshold {number + 1}, or raise threshold {number}"
+            )
+
+
 def check_plan(plan: PhasePlan) -> None:
     """Refuse a plan that contradicts itself."""
-    for number, (a, b) in enumerate(pairwise(plan.thresholds), 1):
-        if a < b:
-            raise ValueError(f"threshold {number} is {a} and threshold {number + 1} is {b}: they must fall")
+    check_falling(plan.thresholds)
     for number, phase in enumerate(plan.phases, 1):
         used = [
             name

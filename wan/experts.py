@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..samplers.phase_guider import check_falling
 from .schedules import BOUNDARIES
 
 
@@ -31,19 +32,11 @@ def check_pair(high: Any, low: Any) -> None:
         )
 
 
-def check_falling(thresholds: tuple[float, ...]) -> None:
-    """ValueError for thresholds that rise."""
-    for number, (above, below) in enumerate(pairwise(thresholds), 1):
-        if above < below:
-            raise ValueError(
-                f"threshold_{number} is {above:g} and threshold_{number + 1} is {below:g}: noise falls over a run, so "
-                f"lower threshold_{number + 1}, or raise threshold_{number}"
-            )
-
-
 def fill_thresholds(model: Any, given: tuple[float, ...], phases: int) -> tuple[float, ...]:
-    """The noise levels at which phases 2 and 3 begin; a 0 stands for the trained boundary."""
-    return tuple(value or trained_boundary(model) for value in given[: phases - 1])
+    """The noise levels at which phases 2 and 3 begin; a 0 stands for the trained boundary. ValueError if they rise."""
+    levels = tuple(value or trained_boundary(model) for value in given[: phases - 1])
+    check_falling(levels)
+    return levels
 
 
 @dataclass(frozen=True)
@@ -59,13 +52,8 @@ class ExpertPhases:
     low_from: int = 2  # from 1
 
     def thresholds(self, model: Any) -> tuple[float, ...]:
-        """The noise levels below which phases 2 and 3 begin in a run of `model`, one fewer than phases.
-
-        ValueError if they rise, also where the trained boundary makes them.
-        """
-        levels = fill_thresholds(model, (self.threshold_1, self.threshold_2), self.phases)
-        check_falling(levels)
-        return levels
+        """The noise levels below which phases 2 and 3 begin in a run of `model`, one fewer than phases."""
+        return fill_thresholds(model, (self.threshold_1, self.threshold_2), self.phases)
 
     def describe(self) -> str:
         """A line for each phase: its noise levels, and the expert that runs in it."""

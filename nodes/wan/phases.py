@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...wan.experts import ExpertPhases, check_falling
+from ...samplers.phase_guider import check_falling
+from ...wan.experts import ExpertPhases
 
 PhasesType = io.Custom("ONER_WAN_PHASES")
 DEFAULT = ExpertPhases()

@@ -140,8 +140,8 @@ def test_a_widget_off_its_default_is_refused_also_where_the_plan_says_the_same()
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        ((0.5, 0.8), "threshold_1 is 0.5 and threshold_2 is 0.8.*lower threshold_2, or raise threshold_1"),
-        ((0.5, 0.0), "threshold_1 is 0.5 and threshold_2 is 0.875"),  # the trained boundary
+        ((0.5, 0.8), "threshold 1 is 0.5 and threshold 2 is 0.8.*lower threshold 2, or raise threshold 1"),
+        ((0.5, 0.0), "threshold 1 is 0.5 and threshold 2 is 0.875"),  # the trained boundary
     ],
 )
 def test_thresholds_that_rise_are_refused_by_whoever_knows_the_model(run, levels, message):
@@ -153,7 +153,7 @@ def test_thresholds_that_rise_are_refused_by_whoever_knows_the_model(run, levels
 @pytest.mark.parametrize(
     ("widgets", "message"),
     [
-        (THREE | {"threshold_1": 0.8, "threshold_2": 0.965}, "threshold_1 is 0.8 and threshold_2 is 0.965.*lower"),
+        (THREE | {"threshold_1": 0.8, "threshold_2": 0.965}, "threshold 1 is 0.8 and threshold 2 is 0.965.*lower"),
         (THREE | {"phases": 2}, "low_from is phase 3, but phases is 2: raise phases to 3, or set low_from to phase 2"),
         (THREE | {"phases": 1}, "low_from is phase 3, but phases is 1"),
     ],

@@ -213,7 +213,7 @@ def test_skipped_layers_spare_the_positive_prompt():
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (PhasePlan((Phase(3.0),) * 3, (0.8, 0.9)), "must fall"),
+        (PhasePlan((Phase(3.0),) * 3, (0.8, 0.9)), "threshold 1 is 0.8 and threshold 2 is 0.9: noise falls over a run"),
         (PhasePlan((Phase(1.0, projected=True),)), "APG in phase 1 would do nothing"),
         (
             PhasePlan((Phase(3.0), Phase(1.0, zero_star=True, skip_layers=(9,))), (0.9,)),

@@ -197,7 +197,10 @@ def test_strength_scales_every_value():
     ("change", "message"),
     [
         ({"cfg": [1, 1]}, "2 cfg values and 0 thresholds"),
-        ({"cfg": [1, 1, 1], "thresholds": [0.8, 0.9]}, "must fall"),
+        (
+            {"cfg": [1, 1, 1], "thresholds": [0.8, 0.9]},
+            "threshold 1 is 0.8 and threshold 2 is 0.9: noise falls over a run",
+        ),
         ({"solver": "magic"}, "wants solver 'magic'"),
         ({"sigmas": [1, 0]}, "4 steps and 2 sigmas"),
         ({"multipliers": "1;2", "loras": ["a"]}, "2 phases"),

@@ -55,7 +55,7 @@ pocket-score: setup-test
 gallery: setup-test
 	@OMP_NUM_THREADS=1 $(PY) scripts/gallery.py $(NAMES)
 
-# Puts each fault of scripts/mutation/faults.py into a copy of the code: its tests must fail. make mutants [NAMES="3 14"]
+# Puts each fault of scripts/mutation/ into a copy of the code: its tests must fail. make mutants [NAMES="3 14"]
 mutants: setup-test
 	@$(PY) scripts/mutation $(NAMES)
 

@@ -1,4 +1,4 @@
-"""Put each fault of faults.py into a copy of the code and run the tests that should see it: `make mutants`.
+"""Put each fault of this package into a copy of the code and run the tests that should see it: `make mutants`.
 
     python scripts/mutation [NAME or NUMBER ...]      default: all of them, one after another
 
@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack
 from harness.base import throw_away
-from mutation.faults import FAULTS, Fault
+from mutation.fault import Fault
+from mutation.faults import FAULTS
 
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
 LONGEST = 300  # seconds of one run: a fault may make a loop endless
@@ -30,7 +31,7 @@ def choose(wanted: list[str]) -> list[tuple[int, Fault]]:
     numbered = list(enumerate(FAULTS, 1))
     unknown = set(wanted) - {str(number) for number, _ in numbered} - {fault.name for _, fault in numbered}
     if unknown:
-        sys.exit(f"no fault is called {', '.join(sorted(unknown))}: there are 1 to {len(FAULTS)}, see faults.py")
+        sys.exit(f"no fault is called {', '.join(sorted(unknown))}: there are 1 to {len(FAULTS)}")
     return [one for one in numbered if not wanted or str(one[0]) in wanted or one[1].name in wanted]
 
 

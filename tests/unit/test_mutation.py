@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.pack import ROOT
-from mutation.faults import FAULTS, Fault
+from mutation.fault import Fault
+from mutation.faults import FAULTS
 
 by_name = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 

@@ -7,7 +7,6 @@ Exit status 1 if a tolerance is exceeded, a scenario could not be run, or a scen
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -21,20 +20,16 @@ pack.start_core()
 
 import torch
 
+from parity import longlive, ltx2, ltxv, wan
 from parity.scenario import BadGolden, Check, Scenario, read_golden
 
 NODE_LIST = pack.ROOT / "tests" / "golden" / "nodes.json"  # the contract of the node schemas, no reference result
-FAMILIES = ["ltx2", "ltxv", "longlive", "wan"]
+FAMILIES = (ltx2, ltxv, longlive, wan)
 
 
 def scenarios_of(path: Path, data: dict | list) -> list[Scenario]:
     """The scenarios of one golden file; a file that no family knows is one that is not covered."""
-    modules = [
-        importlib.import_module(f"parity.{family}")
-        for family in FAMILIES
-        if (Path(__file__).parent / f"{family}.py").exists()
-    ]
-    claims = (module.claim(path, data) for module in modules)
+    claims = (family.claim(path, data) for family in FAMILIES)
     return next((claim for claim in claims if claim is not None), [Scenario(path)])
 
 

@@ -10,6 +10,7 @@ from harness import pack
 ROOT = pack.ROOT
 OF_COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfyui_version", "folder_paths"}
 OF_COMFYUI |= {"latent_preview", "nodes", "server"}
+NEEDS_NUMPY = {"numpy", "from_numpy", "from_ndarray"}  # methods of torch and av
 NAMES = {"PIL": "pillow"}  # module -> distribution, where they differ
 
 
@@ -19,21 +20,22 @@ def listed(text: str) -> set[str]:
 
 
 def imported() -> set[str]:
-    """Distributions that modules of the pack import, at their top or within a function."""
+    """Distributions that modules of the pack import, at their top or within a function, or need for a call."""
     found = set()
-    for folder in [path.parent for path in ROOT.glob("*/__init__.py")]:
-        for path in [ROOT / "__init__.py", *folder.rglob("*.py")]:
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import):
-                    found |= {alias.name.split(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and not node.level:
-                    found.add(node.module.split(".")[0])
+    folders = [path.parent for path in ROOT.glob("*/__init__.py")]
+    for path in [ROOT / "__init__.py", *(path for folder in folders for path in folder.rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Attribute) and node.attr in NEEDS_NUMPY:
+                found.add("numpy")
     return {NAMES.get(name, name) for name in found - OF_COMFYUI - sys.stdlib_module_names}
 
 
 def test_requirements_are_the_imports():
-    by_call = {"numpy"}  # Tensor.numpy and av's from_ndarray need it
-    assert listed((ROOT / "requirements.txt").read_text()) == imported() | by_call
+    assert listed((ROOT / "requirements.txt").read_text()) == imported()
 
 
 def test_no_requirement_can_change_what_comfyui_installed():

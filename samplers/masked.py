@@ -57,7 +57,7 @@ class Denoiser:
         return x if self.mask is None else x * self.mask + self.clean * (1.0 - self.mask)
 
     def watch_negative(self) -> Callable[[], Tensor]:
-        """Ask for the negative pass in every evaluation; the function returned gives the last one's x0.
+        """Ask for the negative pass in every evaluation; the function returned gives the last one's x0, not mixed.
 
         Raises ValueError if the guider has no negative prompt.
         """
@@ -74,7 +74,7 @@ class Denoiser:
         need("comfy.model_patcher").set_model_options_post_cfg_function(
             self.options, remember, disable_cfg1_optimization=True
         )
-        return lambda: self.keep_given(seen[0])
+        return lambda: seen[0]
 
     def report(self, step: int, x: Tensor, x0: Tensor) -> None:
         """Progress and preview after evaluation of a step."""

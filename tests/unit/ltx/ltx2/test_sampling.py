@@ -48,8 +48,11 @@ def sample(model, prompt, latent, sampler=None, sigmas=SIGMAS, noise=None):
     return pack(output["samples"].unbind())
 
 
-def reference(model, prompt, latent, sigmas=SIGMAS):
-    """The loop of the LTX-2 pipelines, written out: x0 = x - m sigma v, x0 mixed with the content, Euler."""
+def reference(model, prompts, latent, step, sigmas=SIGMAS):
+    """The loop of the LTX-2 pipelines, written out in float64 around the float32 network, from a LATENT and CONDITIONINGs.
+
+    x0 = x - m sigma v of each prompt; that of the first one is mixed with the content and then stepped from.
+    """
     state = read_state(latent)
     clean, shapes = pack_latents([part.clean for part in state.parts])
     init, mask = (
@@ -57,17 +60,38 @@ def reference(model, prompt, latent, sigmas=SIGMAS):
         for name in ("init", "mask")
     )
     noise = pack_latents(LatentNoise(5).generate_noise({"samples": latent["samples"]}).unbind())[0]
-    conds = {"positive": convert_cond(prompt)}
+    conds = {str(place): convert_cond(prompt) for place, prompt in enumerate(prompts)}
     inner, conds, _ = prepare_sampling(model, clean.shape, conds, model.model_options)
     model.pre_run()
     conds = process_conds(inner, clean, conds, model.load_device, clean, mask, 0, latent_shapes=shapes)
-    x = clean + mask * (init + sigmas[0] * (noise - init) - clean)
+    asked = list(conds.values())
+    clean, mask, init, noise = (tensor.double() for tensor in (clean, mask, init, noise))
+    x = clean + mask * (init + sigmas[0].double() * (noise - init) - clean)
+    history = []
     for sigma, after in pairwise(sigmas):
-        (core,) = calc_cond_batch(inner, [conds["positive"]], x, sigma[None], model.model_options)
-        velocity = (x - core) / sigma
-        x0 = mask * (x - mask * sigma * velocity) + (1 - mask) * clean
-        x = x + (x - x0) / sigma * (after - sigma)
+        shown = x.float()
+        predicted = calc_cond_batch(inner, asked, shown, sigma[None], model.model_options)
+        level, lower = sigma.double(), after.double()
+        velocities = [(shown.double() - core.double()) / level for core in predicted]
+        raw = [x - mask * level * velocity for velocity in velocities]
+        history.append((x - (mask * raw[0] + (1 - mask) * clean)) / level)
+        x = step(x, level, lower, mask * raw[0] + (1 - mask) * clean, raw[-1], history)
     return x
+
+
+def euler(x, sigma, after, x0, _negative, _history):
+    return x + (x - x0) / sigma * (after - sigma)
+
+
+def gradient_estimation(x, sigma, after, x0, _negative, history):
+    """Of factor 2, and the step to 0 gives x0."""
+    slope = history[-1] if len(history) == 1 else 2 * history[-1] - history[-2]
+    return x0 if after == 0 else x + slope * (after - sigma)
+
+
+def cfg_pp(x, sigma, after, x0, negative, _history):
+    """(1 - s') x0 + s' times the noise that the negative prompt sees in x."""
+    return (1 - after) * x0 + after * (x - (1 - sigma) * negative) / sigma
 
 
 def error(actual, expected):
@@ -77,13 +101,37 @@ def error(actual, expected):
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_partial_image_is_exact(ltx2, prompts, av_latent, strength):
     latent = with_image(av_latent, strength)
-    assert error(sample(ltx2, prompts[0], latent), reference(ltx2, prompts[0], latent)) < 1e-5
+    assert error(sample(ltx2, prompts[0], latent), reference(ltx2, prompts[:1], latent, euler)) < 1e-5
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_partial_keyframe_is_exact(ltx2, prompts, av_latent, strength):
     latent, prompt = with_keyframe(av_latent, prompts[0], strength)
-    assert error(sample(ltx2, prompt, latent), reference(ltx2, prompt, latent)) < 1e-5
+    assert error(sample(ltx2, prompt, latent), reference(ltx2, [prompt], latent, euler)) < 1e-5
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.35, 0.9, 1.0])
+def test_partly_given_frames_are_exact_under_cfg_pp(ltx2, prompts, av_latent, strength):
+    """Scale 1, where the negative pass runs for its direction alone."""
+    latent = with_image(av_latent, strength)
+    guider = CFGGuider.execute(ltx2, *prompts, 1.0).result[0]
+    noise = LatentNoise(5, float(SIGMAS[0]))
+    output = SamplerCustomAdvanced.execute(noise, guider, make_sampler("euler_cfg_pp"), SIGMAS, latent).result[0]
+    assert error(pack(output["samples"].unbind()), reference(ltx2, prompts, latent, cfg_pp)) < 2e-7
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "step"),
+    [
+        ("euler", {}, euler),
+        ("euler_ancestral_rf", {"eta": 0.0}, euler),
+        ("gradient_estimation", {}, gradient_estimation),
+    ],
+)
+def test_partly_given_frames_are_exact_under_the_others(ltx2, prompts, av_latent, name, options, step):
+    latent = with_image(av_latent, 0.35)
+    result = sample(ltx2, prompts[0], latent, make_sampler(name, **options))
+    assert error(result, reference(ltx2, prompts[:1], latent, step)) < 4e-7
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
@@ -105,14 +153,14 @@ def test_core_sampler_still_differs_for_partial_strength(ltx2, prompts, av_laten
         with_keyframe(av_latent, prompts[0], strength),
     ):
         stock = sample(ltx2, prompt, latent, ksampler("euler"))
-        assert error(stock, reference(ltx2, prompt, latent)) > 1e-4
+        assert error(stock, reference(ltx2, [prompt], latent, euler)) > 1e-4
 
 
 def test_core_noise_starts_a_second_stage_elsewhere(ltx2, prompts, av_latent):
     """Why LTX Noise exists: from the content instead of what lay below it the result is another."""
     latent = with_image(av_latent, 0.6)
     stock = sample(ltx2, prompts[0], latent, noise=RandomNoise.execute(5).result[0])
-    assert error(stock, reference(ltx2, prompts[0], latent)) > 1e-3
+    assert error(stock, reference(ltx2, prompts[:1], latent, euler)) > 1e-3
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])

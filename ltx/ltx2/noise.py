@@ -47,7 +47,7 @@ class LatentNoise:
         offsets = start_offsets(latent)
         if offsets is not None and self.sigma is None:
             raise ValueError(
-                "the latent holds frames with strength between 0 and 1, whose start differs from their content: "
+                "the latent holds frames with a strength below 1, whose start differs from their content: "
                 "connect the sigmas to LTX Noise"
             )
         for i, part in enumerate(parts):

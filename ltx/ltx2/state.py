@@ -116,10 +116,7 @@ def start_offsets(latent: dict) -> list[Tensor] | None:
     """init - clean of each modality, zero where it has no influence; None if it has none anywhere."""
     if INIT not in latent:
         return None
-    offsets = []
-    for part in read_state(latent).parts:
-        partial = (part.mask > 0) & (part.mask < 1)
-        offsets.append((part.init - part.clean) * partial)
+    offsets = [(part.init - part.clean) * (part.mask > 0) for part in read_state(latent).parts]
     return offsets if any(offset.any() for offset in offsets) else None
 
 

@@ -76,7 +76,7 @@ def solve_cfg_pp(
 ) -> Tensor:
     """CFG++ Euler (2406.08070): the direction comes from the negative pass; ancestral with `eta` above 0.
 
-    That pass is taken as the network gave it: where a token is partly given, only the guided x0 is mixed with its content.
+    That pass is taken as the network gave it: only the guided x0 of a partly given token is mixed with its content.
     """
     noise = noise or SeededNoise(_seed(denoise, noise_seed), denoise.shapes, denoise.fillers)
     negative = denoise.watch_negative()

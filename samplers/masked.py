@@ -59,7 +59,7 @@ class Denoiser:
     def watch_negative(self) -> Callable[[], Tensor]:
         """Ask for the negative pass in every evaluation; the function returned gives the last one's x0, not mixed.
 
-        Raises ValueError if the guider has no negative prompt.
+        Raises ValueError if the guider has no negative prompt; that function, if its pass has not run yet.
         """
         if not self.guider.conds.get("negative"):
             raise ValueError(
@@ -74,7 +74,16 @@ class Denoiser:
         need("comfy.model_patcher").set_model_options_post_cfg_function(
             self.options, remember, disable_cfg1_optimization=True
         )
-        return lambda: seen[0]
+
+        def last() -> Tensor:
+            if not seen:
+                raise ValueError(
+                    "CFG++ takes its direction from the negative pass, which the guider skips at the first noise "
+                    "level: set the level above which it skips steps to 1, or choose another method"
+                )
+            return seen[0]
+
+        return last
 
     def report(self, step: int, x: Tensor, x0: Tensor) -> None:
         """Progress and preview after evaluation of a step."""

@@ -79,6 +79,7 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
     ):
         self.shapes = latent_shapes or [tuple(latent_image.shape)]
         self.last: list[Tensor | None] = [None] * len(self.shapes)  # guided x0 of each modality
+        self.seen: list[dict[str, Tensor]] = [{} for _ in self.shapes]  # x0 of each pass of each modality
         self.result: Tensor | None = None
         self.prepared = False
         try:
@@ -95,7 +96,7 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
                 latent_shapes=latent_shapes,
             )
         finally:
-            del self.shapes, self.last, self.result, self.prepared
+            del self.shapes, self.last, self.seen, self.result, self.prepared
 
     def predict_noise(self, x, timestep, model_options=None, seed=None):  # noqa: ARG002 - core's signature
         options = model_options or {}
@@ -115,10 +116,14 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
 
         parts = [unpack(one, self.shapes) for one in out]
         for index, guidance in enumerate(guidances):
-            if not skipped[index]:
-                modality = {name: part[index] for name, part in zip(passes, parts, strict=True)}
+            modality = {name: part[index] for name, part in zip(passes, parts, strict=True)}
+            if skipped[index]:  # what the network gives of it then means nothing
+                self.seen[index] = {**modality, **self.seen[index]}
+            else:
                 self.last[index] = guide(modality, guidance, self._counted(index))
-        self.result = self._after(pack(self.last), dict(zip(passes, out, strict=True)), x, timestep, options)
+                self.seen[index] = modality
+        shown = {name: pack([seen[name] for seen in self.seen]) for name in passes}
+        self.result = self._after(pack(self.last), shown, x, timestep, options)
         return self.result
 
     def _prepare(self) -> None:

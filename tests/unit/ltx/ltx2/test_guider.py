@@ -144,6 +144,20 @@ def test_post_cfg_hooks_get_the_passes_and_change_the_result(ltx2, prompts, empt
     assert seen[0]["cond_denoised"].shape == seen[0]["uncond_denoised"].shape == plain.shape
 
 
+def test_post_cfg_hooks_get_the_last_passes_of_a_skipped_modality(ltx2, prompts, empty_latent):
+    """CFG++ takes its direction from them, beside the guided x0 that is kept as well."""
+    model, seen = ltx2.clone(), []
+    model.set_model_sampler_post_cfg_function(lambda args: (seen.append(args), args["denoised"])[1])
+    guider = guided(model, prompts, Guidance(cfg=3.0, skip_step=1), Guidance(cfg=3.0))
+    sample(guider, empty_latent)
+    shapes = [part.shape for part in empty_latent["samples"].unbind()]
+    for name in ("cond_denoised", "uncond_denoised"):
+        (video, audio), (kept, moved), (new, _) = (unpack(args[name], shapes) for args in seen)
+        assert torch.equal(kept, video)
+        assert not torch.equal(moved, audio)
+        assert not torch.equal(new, video)
+
+
 def test_pre_cfg_hooks_see_all_passes(ltx2, prompts, empty_latent):
     model, seen = ltx2.clone(), []
     model.set_model_sampler_pre_cfg_function(lambda args: (seen.append(len(args["conds_out"])), args["conds_out"])[1])

@@ -16,6 +16,8 @@ from oner.ltx.ltxv.guidance import GuidanceSchedule
 from oner.ltx.ltxv.guider import LTXVGuider
 from oner.ltx.ltxv.sampler import sample_ltxv
 from oner.ltx.ltxv.stg import MODES
+from oner.samplers.euler import solve_cfg_pp
+from oner.samplers.masked import MaskedSampler
 from tiny import write_models
 
 SIGMAS = torch.tensor([1.0, 0.9, 0.6, 0.3, 0.0])
@@ -191,6 +193,13 @@ def test_block_patches_of_other_packs_are_still_called(model, conds, latent, mod
     other.set_model_patch_replace(patch, "dit", "double_block", 2)
     assert torch.equal(run(other, conds, latent, mode=mode), run(model, conds, latent, mode=mode))
     assert len(calls) == 4
+
+
+def test_cfg_pp_is_refused_where_the_guider_skips_the_first_step(model, conds, latent):
+    skipping = GuidanceSchedule.binned([1.0], [3.0], [0.0], [0.0], [[0]], lookup="pack-compatible", skip_above=0.99)
+    with pytest.raises(ValueError, match=r"the guider skips at the first noise level: set the level .* to 1"):
+        run(model, conds, latent, skipping, sampler=MaskedSampler(solve_cfg_pp))
+    assert run(model, conds, latent, sampler=MaskedSampler(solve_cfg_pp)).isfinite().all()
 
 
 def test_post_cfg_hooks_run_with_every_pass(model, conds, latent):

@@ -88,20 +88,12 @@ def load_legacy() -> list[type[io.ComfyNode]]:
         from .legacy_ltxvideo.migration import legacy_nodes
 
         return legacy_nodes()
-    except Exception as error:  # as above
+    except Exception as error:  # whatever a changed core raises: the pack's own nodes must still load
         log.error("Oner: nodes for old graphs are not available: %s", error)
         return []
 
 
 class OnerExtension(ComfyExtension):
-    async def on_load(self) -> None:
-        try:
-            from .legacy_ltxvideo.migration import register_replacements
-
-            await register_replacements()
-        except Exception as error:  # whatever a changed core raises: the nodes must still load
-            log.error("Oner: replacements for old graphs are not available: %s", error)
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         nodes: list[type[io.ComfyNode]] = []
         for family, modules in NODES.items():

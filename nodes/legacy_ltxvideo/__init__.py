@@ -1,1 +1,1 @@
-"""Old graphs of ComfyUI-LTXVideo: replacements, and nodes under its ids that hand on to ours."""
+"""Old graphs of ComfyUI-LTXVideo: nodes under its ids that hand on to ours."""

@@ -28,8 +28,8 @@ log = logging.getLogger("oner")
 INTERPOLATIONS = ["lanczos", "bislerp", "nearest", "bilinear", "bicubic", "area", "nearest-exact"]
 
 
-def crop_input(default: str = "disabled") -> io.Combo.Input:
-    return io.Combo.Input("crop", options=["center", "disabled"], default=default)
+def crop_input(*, optional: bool = False) -> io.Combo.Input:
+    return io.Combo.Input("crop", options=["center", "disabled"], default="disabled", optional=optional)
 
 
 def resize(images: torch.Tensor, width: int, height: int, interpolation: str, crop: str) -> torch.Tensor:

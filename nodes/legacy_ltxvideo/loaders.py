@@ -11,7 +11,8 @@ from comfy_api.latest import io
 
 from ..any.text_encoders import TextEncoderLoader
 from ..ltx.loaders import LTXICLoRALoader
-from .schemas import number, schema
+from ..ltxv.decode import LTXVDecodeSettings
+from .schemas import number, schema, whole
 
 log = logging.getLogger("oner")
 
@@ -58,6 +59,21 @@ class LowVRAMLatentUpscaleModelLoader(io.ComfyNode):
         from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
 
         return LatentUpscaleModelLoader.execute(model_name)
+
+
+class LatentUpsamplerModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        files = folder_paths.get_filename_list("latent_upscale_models")
+        inputs = [io.Combo.Input("upscale_model", options=files)]
+        outputs = [io.LatentUpscaleModel.Output()]
+        return schema("LTXVLatentUpsamplerModelLoader", "Load Latent Upscale Model", inputs, outputs)
+
+    @classmethod
+    def execute(cls, upscale_model):
+        from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
+
+        return LatentUpscaleModelLoader.execute(upscale_model)
 
 
 class GemmaCLIPModelLoader(io.ComfyNode):
@@ -140,6 +156,22 @@ class PatcherVAE(io.ComfyNode):
         return io.NodeOutput(vae)
 
 
+class SetVAEDecoderNoise(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [
+            io.Vae.Input("vae"),
+            io.Float.Input("timestep", default=0.05, min=0.0, max=1.0, step=0.001),
+            io.Float.Input("scale", default=0.025, min=0.0, max=1.0, step=0.001),
+            whole("seed", 42, 0, 0xFFFFFFFFFFFFFFFF),
+        ]
+        return schema("Set VAE Decoder Noise", "LTXV Decode Settings", inputs, [io.Vae.Output()])
+
+    @classmethod
+    def execute(cls, vae, timestep, scale, seed):
+        return LTXVDecodeSettings.execute(vae, timestep, scale, seed)
+
+
 class AudioOnlyModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -168,11 +200,13 @@ LOADERS: list[type[io.ComfyNode]] = [
     LowVRAMCheckpointLoader,
     LowVRAMAudioVAELoader,
     LowVRAMLatentUpscaleModelLoader,
+    LatentUpsamplerModelLoader,
     GemmaCLIPModelLoader,
     ICLoRALoaderModelOnly,
     Q8Patch,
     Q8LoraModelLoader,
     PatcherVAE,
+    SetVAEDecoderNoise,
     AudioOnlyModel,
     AudioOnlyEmptyVideoLatent,
 ]

@@ -105,7 +105,7 @@ class BaseSampler(io.ComfyNode):
             *sampling_inputs(),
             *image_inputs(),
             number("strength", 0.9, 0.0, 1.0, optional=True),
-            crop_input(),
+            crop_input(optional=True),
             whole("crf", 35, 0, 100, optional=True),
             whole("blur", 0, 0, 10, optional=True),
         ]

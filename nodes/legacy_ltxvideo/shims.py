@@ -1,6 +1,6 @@
-"""Nodes under ids of ComfyUI-LTXVideo whose graphs a replacement by ComfyUI cannot open: optional sockets, other units.
+"""Nodes under ids of ComfyUI-LTXVideo: they turn old inputs into our nodes' and have no maths of their own.
 
-They turn old inputs into our nodes' and have no maths of their own. migration.py decides whether they are registered.
+migration.py decides which are registered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from .guidance import GUIDANCE
 from .guides import GUIDES
 from .latents import LATENTS
 from .loaders import LOADERS
+from .media import MEDIA
+from .prompts import PROMPTS
 from .samplers import SAMPLERS
 from .tricks import TRICKS
 
-SHIMS: list[type[io.ComfyNode]] = [*GUIDANCE, *LATENTS, *LOADERS, *GUIDES, *SAMPLERS, *TRICKS]
+SHIMS: list[type[io.ComfyNode]] = [*GUIDANCE, *LATENTS, *LOADERS, *PROMPTS, *GUIDES, *MEDIA, *SAMPLERS, *TRICKS]

@@ -54,6 +54,13 @@ TEXTS = {  # STRING inputs that hold words or numbers and name nothing on disk
     "MultiPromptProvider.prompts",
     "LTXVMultiPromptProvider.prompts",
     "LTXAttnOverride.layers",
+    "LTXVGemmaEnhancePrompt.prompt",
+    "LTXVGemmaEnhancePrompt.system_prompt",
+    "GemmaAPITextEncode.api_key",
+    "GemmaAPITextEncode.prompt",
+    "LTXVPromptEnhancerLoader.llm_name",
+    "LTXVPromptEnhancerLoader.image_captioner_name",
+    "LTXVPromptEnhancer.prompt",
 }
 
 

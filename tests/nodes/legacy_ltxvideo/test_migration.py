@@ -1,17 +1,18 @@
-"""Old graphs: which foreign ids are registered when, what ComfyUI replaces, and that the old nodes do what they did."""
+"""Old graphs: which foreign ids are registered when, what becomes of each, and that the old nodes do what they did."""
 
 import asyncio
+import re
+import sys
 
 import comfy.samplers
 import comfy.sd
 import nodes as core_nodes
 import pytest
 import torch
-from app.node_replace_manager import NodeReplaceManager
 
 import oner.nodes as pack_nodes
 from harness.pack import ROOT
-from harness.schemas import node_list
+from harness.schemas import node_list, summary
 from oner.ltx.ltx2.guidance import Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltxv.presets import PACK_PRESETS
@@ -19,60 +20,81 @@ from oner.nodes.legacy_ltxvideo import guidance as old_guidance
 from oner.nodes.legacy_ltxvideo import latents as old_latents
 from oner.nodes.legacy_ltxvideo import loaders as old_loaders
 from oner.nodes.legacy_ltxvideo import migration
+from oner.nodes.legacy_ltxvideo import samplers as old_samplers
 from oner.nodes.legacy_ltxvideo import shims as old
+from oner.nodes.ltxv.decode import LTXVDecodeSettings
 from oner.nodes.ltxv.guidance import STGScheduleGuider
 from tiny import write_models
 
 IDS = [shim.define_schema().node_id for shim in old.SHIMS]
 
 
-@pytest.fixture
-def custom_nodes(tmp_path, monkeypatch):
-    import folder_paths
+PACK = "from oner.nodes import comfy_entrypoint"  # as the root's __init__ has it, under the name that tests have
+PEER = """
+class Theirs:
+    RETURN_TYPES, FUNCTION, CATEGORY = (), "run", "theirs"
+NODE_CLASS_MAPPINGS = {"LTXVAdainLatent": Theirs, "LTXVOfTheirs": Theirs}
+"""
+BROKEN = "from comfy.ldm.lightricks.model import a_name_that_is_gone\n" + PEER
 
-    monkeypatch.setattr(folder_paths, "get_folder_paths", lambda _: [str(tmp_path)])
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """load(source, ...): ComfyUI's own loading of packs with these __init__ files, in order; the nodes it then has."""
     monkeypatch.setattr(core_nodes, "LOADED_MODULE_DIRS", {})
     monkeypatch.setattr(core_nodes, "NODE_CLASS_MAPPINGS", {"KSampler": core_nodes.KSampler})
-    return tmp_path
+    monkeypatch.setattr(core_nodes, "NODE_DISPLAY_NAME_MAPPINGS", {})
+    monkeypatch.setattr(core_nodes, "EXTENSION_WEB_DIRS", {})
+    modules = set(sys.modules)
+
+    def load(*sources):
+        for source in sources:
+            folder = tmp_path / ("oner-pack" if source is PACK else "ComfyUI-LTXVideo")
+            folder.mkdir()
+            (folder / "__init__.py").write_text(source)
+            loaded = asyncio.run(core_nodes.load_custom_node(str(folder), ignore={"KSampler"}))
+            assert loaded == (source is not BROKEN)
+        return core_nodes.NODE_CLASS_MAPPINGS
+
+    yield load
+    for name in {name for name in sys.modules if name.startswith(str(tmp_path).replace(".", "_x_"))} - modules:
+        del sys.modules[name]
 
 
-def registered():
-    return [node.define_schema().node_id for node in migration.legacy_nodes()]
+def ours(nodes):
+    return {node_id for node_id in IDS if nodes.get(node_id) in old.SHIMS}
 
 
-def test_old_ids_are_registered_where_the_pack_is_missing(custom_nodes):
-    (custom_nodes / "another-pack").mkdir()
-    (custom_nodes / "ComfyUI-LTXVideo.disabled").mkdir()
-    assert registered() == IDS
+def test_old_ids_are_registered_where_the_pack_is_missing(load):
+    assert ours(load(PACK)) == set(IDS)
     assert len(set(IDS)) == len(IDS)
 
 
-@pytest.mark.parametrize("folder", ["ComfyUI-LTXVideo", "comfyui-ltxvideo", "ComfyUI-LTXTricks"])
-def test_no_old_id_is_registered_where_the_pack_is_installed(custom_nodes, folder):
-    (custom_nodes / folder).mkdir()
-    assert registered() == []
+@pytest.mark.parametrize("order", [(BROKEN, PACK), (PACK, BROKEN)], ids=["before", "after"])
+def test_old_ids_are_registered_where_the_pack_fails_to_load(load, order):
+    assert ours(load(*order)) == set(IDS)
 
 
-def test_old_ids_are_registered_where_the_pack_has_failed_to_load(custom_nodes):
-    (custom_nodes / "ComfyUI-LTXVideo").mkdir()
-    core_nodes.LOADED_MODULE_DIRS["ComfyUI-LTXVideo"] = str(custom_nodes / "ComfyUI-LTXVideo")
-    assert registered() == IDS
+@pytest.mark.parametrize("order", [(PEER, PACK), (PACK, PEER)], ids=["before", "after"])
+def test_the_packs_own_nodes_win_where_it_loads(load, order):
+    nodes = load(*order)
+    assert nodes["LTXVAdainLatent"].CATEGORY == nodes["LTXVOfTheirs"].CATEGORY == "theirs"
+    assert ours(nodes) == set(IDS) - {"LTXVAdainLatent"}
+    assert {node.define_schema().node_id for node in node_list()} <= set(nodes)
 
 
-def test_no_old_id_is_registered_where_the_pack_has_loaded(custom_nodes):
-    class Loaded:
-        RELATIVE_PYTHON_MODULE = "custom_nodes.ComfyUI-LTXVideo"
-
-    (custom_nodes / "ComfyUI-LTXVideo").mkdir()
-    core_nodes.LOADED_MODULE_DIRS["ComfyUI-LTXVideo"] = str(custom_nodes / "ComfyUI-LTXVideo")
-    core_nodes.NODE_CLASS_MAPPINGS["LTXVSomething"] = Loaded
-    assert registered() == []
+def test_widgets_of_old_nodes_stand_in_the_order_that_files_have_them():
+    """The frontend puts optional ones last, wherever the schema names them."""
+    for shim in old.SHIMS:
+        optional = [bool(entry.optional) for entry in shim.define_schema().inputs if hasattr(entry, "default")]
+        assert optional == sorted(optional), shim.define_schema().node_id
 
 
-def test_an_id_that_somebody_has_registered_is_left_alone(custom_nodes):
-    core_nodes.NODE_CLASS_MAPPINGS["LTXVAdainLatent"] = object
-    assert registered() == [node_id for node_id in IDS if node_id != "LTXVAdainLatent"]
-    assert custom_nodes.exists()
+def test_widgets_of_the_base_sampler_are_those_of_shared_files():
+    inputs = summary(old_samplers.BaseSampler)["inputs"]
+    widgets = [entry["id"] for entry in inputs if entry["type"] in ("INT", "FLOAT", "STRING", "COMBO")]
+    required = ["width", "height", "num_frames"]
+    assert widgets == [*required, "optional_cond_indices", "strength", "crop", "crf", "blur"]
 
 
 def test_old_nodes_are_marked_and_no_part_of_the_public_list():
@@ -88,13 +110,6 @@ def test_a_fault_in_the_old_nodes_costs_only_them(monkeypatch, caplog):
     listed = asyncio.run(asyncio.run(pack_nodes.comfy_entrypoint()).get_node_list())
     assert {node.define_schema().node_id for node in node_list()} == {node.define_schema().node_id for node in listed}
     assert "nodes for old graphs are not available: core has changed" in caplog.text
-
-
-def test_a_fault_in_the_replacements_does_not_keep_the_pack_from_loading(monkeypatch, caplog):
-    monkeypatch.setattr(migration, "REPLACEMENTS", None)
-    monkeypatch.setattr("server.PromptServer.instance", object(), raising=False)
-    asyncio.run(asyncio.run(pack_nodes.comfy_entrypoint()).on_load())
-    assert "replacements for old graphs are not available" in caplog.text
 
 
 # every id that the pack has registered, and those of its past that shared graphs still hold
@@ -117,6 +132,7 @@ LTXPrepareAttnInjections LTXAttentioOverride LTXFlowEditCFGGuider LTXFlowEditSam
 LTXVLatentUpsamplerModelLoader LTXVFilmGrain LTXVLoader LTXVCLIPModelLoader LTXVModelConfigurator LTXVShiftSigmas
 """.split()  # noqa: SIM905 - eight lines, not eighty
 PEER_IDS += ["Set VAE Decoder Noise", "Add VAE Decoder Noise"]
+REFUSED = ["GemmaAPITextEncode", "LTXVPromptEnhancerLoader", "LTXVPromptEnhancer"]
 
 
 def table_of_the_page():
@@ -132,25 +148,20 @@ def test_the_page_says_of_every_id_what_becomes_of_it():
     table = table_of_the_page()
     assert len(PEER_IDS) == 78 + 7
     assert set(table) == set(PEER_IDS)
-    assert {node_id for node_id, how in table.items() if how == "old id"} == set(IDS)
-    replaced = {replacement.old_node_id for replacement in migration.REPLACEMENTS}
-    assert {node_id for node_id, how in table.items() if how == "replaced"} == replaced
-    assert set(table.values()) == {"old id", "replaced", "by hand", "no"}
+    assert {node_id for node_id, how in table.items() if how in ("old id", "refused")} == set(IDS)
+    assert {node_id for node_id, how in table.items() if how == "refused"} == set(REFUSED)
+    assert set(table.values()) == {"old id", "refused", "by hand", "no"}
 
 
-def test_comfyui_replaces_the_decode_noise_node(monkeypatch):
-    ours = {node.define_schema().node_id: node for node in node_list()}
-    monkeypatch.setattr(core_nodes, "NODE_CLASS_MAPPINGS", ours)
-    manager = NodeReplaceManager()
-    for replacement in migration.REPLACEMENTS:
-        manager.register(replacement)
-    inputs = {"vae": ["1", 2], "timestep": 0.06, "scale": 0.03, "seed": 7}
-    prompt = {"2": {"class_type": "Set VAE Decoder Noise", "inputs": inputs, "_meta": {"title": "noise"}}}
-    manager.apply_replacements(prompt)
-    assert prompt["2"]["class_type"] == "OnerLTXVDecodeSettings"
-    expected = {"vae": ["1", 2], "timestep": 0.06, "noise_scale": 0.03, "seed": 7, "tone_map": 0.0}
-    assert prompt["2"]["inputs"] == expected
-    assert set(expected) == {entry.id for entry in ours["OnerLTXVDecodeSettings"].define_schema().inputs}
+@pytest.mark.parametrize("node_id", REFUSED)
+def test_a_node_that_cannot_work_here_opens_and_says_on_running_what_to_use(node_id):
+    shim = next(shim for shim in old.SHIMS if shim.define_schema().node_id == node_id)
+    assert "validate_inputs" not in vars(shim)  # it may stand on the branch of a switch that is not taken
+    values = {entry.id: None for entry in shim.define_schema().inputs}
+    with pytest.raises(ValueError, match=rf"^{node_id} .*, which Oner does not: (en|use )") as error:
+        shim.execute(**values)
+    named = set(re.findall(r"LTXAVTextEncoderLoader|Text Encoder Loader|Generate LTX2 Prompt", str(error.value)))
+    assert named
 
 
 # --- the old nodes ---------------------------------------------------------------------------------------------------
@@ -285,6 +296,16 @@ def test_old_multimodal_guider_equals_ours(tmp_path):
         old_guidance.OldMultimodalGuider.execute(ltx2, *conds, parameters, "")
     with pytest.raises(ValueError, match="cross_attn is off"):
         old_guidance.GuiderParameters.execute("VIDEO", 3.0, 1.0, True, 0.9, 3.0, 0, False)
+
+
+def test_decode_noise_of_the_old_node_is_that_of_ours(tmp_path):
+    path = write_models(tmp_path, ["ltxv-13b"])["ltxv-13b"]
+    vae = comfy.sd.load_checkpoint_guess_config(str(path), output_model=False, output_clip=False)[2]
+    latent = draw(1, 128, 2, 2, 2)
+    expected = LTXVDecodeSettings.execute(vae, 0.06, 0.03, 7).result[0].decode(latent)
+    actual = old_loaders.SetVAEDecoderNoise.execute(vae, timestep=0.06, scale=0.03, seed=7).result[0].decode(latent)
+    assert torch.equal(actual, expected)
+    assert not torch.equal(actual, vae.decode(latent))
 
 
 def test_audio_only_switches_the_video_off_on_a_clone(model):

@@ -44,10 +44,9 @@ def test_refused_prompt_says_which_node(client):
 
 @pytest.mark.parametrize("old_id", ["Set VAE Decoder Noise", "LTXVLatentUpsamplerModelLoader"])
 def test_an_old_id_without_title_and_inputs_is_refused_in_a_sentence(client, old_id):
-    decode = {"class_type": "VAEDecode", "inputs": {"samples": ["old", 0], "vae": ["old", 0]}}
-    save = {"class_type": "SaveImage", "inputs": {"images": ["decode", 0], "filename_prefix": "old"}}
+    show = {"class_type": "PreviewAny", "inputs": {"source": ["old", 0]}}
     with pytest.raises(WorkflowError, match=rf"\({old_id}, old\): Required input is missing"):
-        client.run({"old": {"class_type": old_id, "inputs": {}}, "decode": decode, "save": save})
+        client.run({"old": {"class_type": old_id, "inputs": {}}, "show": show})
 
 
 def test_half_valid_prompt_is_refused_and_not_queued(client):

@@ -10,6 +10,7 @@ from oner.nodes.legacy_ltxvideo.prompts import SAMPLING, GemmaEnhancePrompt
 from tiny.text import projection_weights, write_text_encoder
 
 LENGTH = 32
+SEEDS = range(4)  # random weights may also write nothing but special tokens
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def enhance(clip, system_prompt, prompt="a red ball", seed=7, bypass_i2v=False, 
     return GemmaEnhancePrompt.execute(clip, prompt, system_prompt, LENGTH, bypass_i2v, image, seed).result[0]
 
 
-def core(node, clip, text, seed=7):
+def core(node, clip, text, seed):
     return node.execute(clip, text, LENGTH, {**SAMPLING, "seed": seed}).result[0]
 
 
@@ -42,10 +43,10 @@ def test_values_of_sampling_are_the_defaults_of_comfyui():
 
 @pytest.mark.parametrize("system_prompt", ["", LTX2_T2V_SYSTEM_PROMPT, LTX2_T2V_SYSTEM_PROMPT.replace("\n", "\n ")])
 def test_without_a_system_prompt_of_ones_own_it_is_comfyuis_node(clip, system_prompt):
-    written = core(TextGenerateLTX2Prompt, clip, "a red ball")
-    assert enhance(clip, system_prompt)
-    assert written.strip().endswith(enhance(clip, system_prompt))
-    assert enhance(clip, system_prompt, seed=8) != enhance(clip, system_prompt)
+    ours = [enhance(clip, system_prompt, seed=seed) for seed in SEEDS]
+    written = [core(TextGenerateLTX2Prompt, clip, "a red ball", seed) for seed in SEEDS]
+    assert all(text.strip().endswith(own) for text, own in zip(written, ours, strict=True))
+    assert len(set(ours) - {""}) > 1
 
 
 def test_a_system_prompt_of_ones_own_is_given(clip):
@@ -53,8 +54,11 @@ def test_a_system_prompt_of_ones_own_is_given(clip):
         "<start_of_turn>system\nBe short.<end_of_turn>\n<start_of_turn>user\n\n"
         "User Raw Input Prompt: a red ball.<end_of_turn>\n<start_of_turn>model\n"
     )
-    assert core(TextGenerate, clip, turns).strip().endswith(enhance(clip, " Be short.\n"))
-    assert enhance(clip, "Be short.") != enhance(clip, "")
+    ours = [enhance(clip, " Be short.\n", seed=seed) for seed in SEEDS]
+    written = [core(TextGenerate, clip, turns, seed) for seed in SEEDS]
+    assert all(text.strip().endswith(own) for text, own in zip(written, ours, strict=True))
+    assert len(set(ours) - {""}) > 1
+    assert ours != [enhance(clip, "", seed=seed) for seed in SEEDS]
 
 
 def test_an_image_is_seen_unless_it_is_bypassed(clip):

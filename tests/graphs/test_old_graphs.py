@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
 from harness.pack import ROOT
 from harness.schemas import node_list
+from harness.server import WorkflowError
 from tiny import write_models
+from workflows import load
 
 
 def node(class_type, **inputs):
@@ -153,6 +156,78 @@ def test_an_old_graph_runs_and_gives_the_same_twice(executor, graph, frames):
     assert first.output("decoded").equal(second.output("decoded"))
     for file in first.files + second.files:
         file.unlink()
+
+
+def old_retake():
+    """The shipped retake with old nodes: the prompt written by Gemma, the window by time, grain on the frames."""
+    prompt = load("LTX_2.3_Retake").tiny_prompt()
+    prompt["words"] = prompt.pop("prompt")
+    prompt["written"] = node(
+        "LTXVGemmaEnhancePrompt",
+        clip=["text_encoder", 0],
+        prompt="a red ball",
+        system_prompt="",
+        max_tokens=32,
+        bypass_i2v=False,
+        seed=42,
+    )
+    prompt["words"]["inputs"]["text"] = ["written", 0]
+    prompt["frame_rate"]["inputs"] |= {"positive": ["words", 0], "negative": ["words", 0]}
+    prompt["window"] = node(
+        "LTXVSetAudioVideoMaskByTime",
+        av_latent=["join", 0],
+        positive=["frame_rate", 0],
+        negative=["frame_rate", 1],
+        model=["model", 0],
+        vae=["model", 1],
+        audio_vae=["model", 2],
+        start_time=0.2,
+        end_time=0.5,
+        video_fps=["source_parts", 2],
+        mask_video=True,
+        mask_audio=True,
+        mask_init_value_video=0.0,
+        mask_init_value_audio=0.0,
+        slope_len=3,
+    )
+    prompt["guider"]["inputs"]["conditioning"] = ["window", 0]
+    prompt["stage"]["inputs"]["latent_image"] = ["window", 2]
+    prompt["noise"]["inputs"]["noise_seed"] = ["seed", 0]
+    prompt["seed"] = node("LTXFloatToInt", a=9.6)
+    prompt["grain"] = node("LTXVFilmGrain", images=["cpu", 0], grain_intensity=0.01, saturation=0.5)
+    prompt["cpu"] = node("ImageToCPU", image=["decode_video", 0])
+    prompt["video"]["inputs"]["images"] = ["grain", 0]
+    return prompt
+
+
+def test_an_old_retake_makes_what_lies_in_its_window_anew(executor):
+    result = executor.run(old_retake())
+    assert result.output("seed") == 10
+    before, after = (result.output(name)["samples"].unbind() for name in ("join", "stage"))
+    made = result.output("window", 3)
+    assert 0 in made
+    assert any(made)
+    for frame, weight in enumerate(made):
+        kept = torch.allclose(before[0][:, :, frame], after[0][:, :, frame], atol=1e-5)
+        assert kept == (weight == 0)
+    assert torch.allclose(before[1][:, :, :5], after[1][:, :, :5], atol=1e-5)
+    assert not torch.allclose(before[1][:, :, 5:12], after[1][:, :, 5:12], atol=1e-1)
+    assert (result.output("grain") - result.output("cpu")).std() > 0.001
+    for file in result.files:
+        file.unlink()
+
+
+def test_a_node_that_is_refused_does_not_stand_in_the_way_of_a_branch_that_is_taken(executor):
+    file = load("LTX_2.3_Retake").tiny_prompt()["model"]["inputs"]["model_name"]
+    online = node("GemmaAPITextEncode", api_key="secret", prompt="a ball", enhance_prompt=True, ckpt_name=file)
+    switch = node("ComfySwitchNode", switch=False, on_false=["other", 0], on_true=["online", 0])
+    show = node("PreviewAny", source=["switch", 0])
+    prompt = {"online": online, "other": node("PrimitiveString", value="own"), "switch": switch, "show": show}
+    assert executor.run(prompt).output("switch") == "own"
+    switch["inputs"]["switch"] = True
+    with pytest.raises(WorkflowError, match="online service, which Oner does not: encode the prompt with") as error:
+        executor.run(prompt)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.usefixtures("executor")

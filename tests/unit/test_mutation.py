@@ -39,7 +39,7 @@ def test_names_are_unlike_and_no_numbers():
 
 
 def test_faults_are_in_every_package_of_the_maths():
-    assert {fault.file.split("/")[0] for fault in FAULTS} == {"ltx", "wan", "longlive", "samplers", "utils"}
+    assert {fault.file.split("/")[0] for fault in FAULTS} >= {"ltx", "wan", "longlive", "samplers", "utils"}
 
 
 @pytest.mark.parametrize("text", ["x = 1\n", "x = 2\nx = 2\n"])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...samplers.packed import pack, unpack
 from ...utils.core import need
+from .block_choice import with_exact_block
 from .guidance import ISOLATED, NEGATIVE, POSITIVE, Binned, Guidance, constant, guide, needed_passes, without_isolation
 from .perturbation import PLAN, Plan, patch_model
 
@@ -45,7 +46,7 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
     """
 
     def __init__(self, model, video: Binned, audio: Binned, *, shared_audio_context: bool = False):
-        model = model.clone()
+        model = with_exact_block(model)
         on = Switches.of(model)
         video = video if on.video else constant(NEUTRAL)
         audio = audio if on.audio else constant(NEUTRAL)

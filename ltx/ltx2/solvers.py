@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...samplers.euler import solve_ancestral, solve_cfg_pp, solve_euler, solve_gradient_estimation
 from ...samplers.masked import MaskedSampler, Solver
 from ...samplers.res2s import solve_res2s
+from .block_choice import compute_exactly
 from .reference_attention import weigh_references
 
 SOLVERS: dict[str, Solver] = {
@@ -18,4 +19,4 @@ SOLVERS: dict[str, Solver] = {
 
 def make_sampler(name: str, **options) -> MaskedSampler:
     """A sampler by the name of its solver, with that solver's options; it honours weighted references."""
-    return MaskedSampler(SOLVERS[name], prepare=(weigh_references,), **options)
+    return MaskedSampler(SOLVERS[name], prepare=(weigh_references, compute_exactly), **options)

@@ -8,6 +8,7 @@ import comfy.samplers
 from comfy_api.latest import io
 from comfy_extras.nodes_apg import APG
 
+from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_video_model, need_blocks
 from ...ltx.ltx2.guidance import Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider
@@ -160,7 +161,7 @@ class APGGuider(io.ComfyNode):
             # core adds cfg times the projection to the positive pass, the pack cfg - 1 times
             model, scale = APG.execute(model, eta, norm_threshold, 0.0).result[0], cfg_scale - 1
             model.disable_model_cfg1_optimization()
-        guider = comfy.samplers.CFGGuider(model)
+        guider = comfy.samplers.CFGGuider(with_exact_block(model))
         guider.set_conds(positive, negative)
         guider.set_cfg(scale)
         return io.NodeOutput(guider)

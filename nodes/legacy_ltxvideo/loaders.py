@@ -9,6 +9,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from ...ltx.ltx2.block_choice import with_exact_block
 from ..any.text_encoders import TextEncoderLoader
 from ..ltx.loaders import LTXICLoRALoader
 from ..ltxv.decode import LTXVDecodeSettings
@@ -30,7 +31,8 @@ class LowVRAMCheckpointLoader(io.ComfyNode):
     def execute(cls, ckpt_name, dependencies=None):  # noqa: ARG003
         import nodes
 
-        return io.NodeOutput(*nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name))
+        model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name)
+        return io.NodeOutput(with_exact_block(model), clip, vae)
 
 
 class LowVRAMAudioVAELoader(io.ComfyNode):
@@ -142,7 +144,8 @@ class Q8LoraModelLoader(io.ComfyNode):
     def execute(cls, model, lora_name, strength_model):
         import nodes
 
-        return io.NodeOutput(*nodes.LoraLoaderModelOnly().load_lora_model_only(model, lora_name, strength_model))
+        (patched,) = nodes.LoraLoaderModelOnly().load_lora_model_only(model, lora_name, strength_model)
+        return io.NodeOutput(with_exact_block(patched))
 
 
 class PatcherVAE(io.ComfyNode):
@@ -179,7 +182,7 @@ class AudioOnlyModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model):
-        alone = model.clone()
+        alone = with_exact_block(model)
         switches = {"run_vx": False, "a2v_cross_attn": False, "v2a_cross_attn": False}
         options = alone.model_options["transformer_options"]
         alone.model_options["transformer_options"] = {**options, **switches}

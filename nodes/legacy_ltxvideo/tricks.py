@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltxv.enhance import enhance_model
 from ..ltxv.guidance import parse_blocks
 from .schemas import number, schema
@@ -29,7 +30,7 @@ class ModifyLTXModel(io.ComfyNode):
     def execute(cls, model):
         """The hooks it put into the model are ComfyUI's own today."""
         need_ltx(model)
-        return io.NodeOutput(model)
+        return io.NodeOutput(with_exact_block(model))
 
 
 class AttnOverride(io.ComfyNode):
@@ -56,7 +57,7 @@ class FetaEnhance(io.ComfyNode):
         wrong = [block for block in blocks if not 0 <= block < count]
         if wrong:
             raise ValueError(f"attn_override names block {wrong[0]}; the model has blocks 0 to {count - 1}")
-        model = model.clone()
+        model = with_exact_block(model)
         enhance_model(model, feta_weight, blocks)
         return io.NodeOutput(model)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_video_model
 
 
@@ -24,7 +25,7 @@ class LTXAudioOnly(io.ComfyNode):
     @classmethod
     def execute(cls, model):
         need_audio_video_model(model)
-        model = model.clone()
+        model = with_exact_block(model)
         switches = {"run_vx": False, "v2a_cross_attn": False}
         known = model.model_options.get("transformer_options", {})
         model.model_options["transformer_options"] = {**known, **switches}

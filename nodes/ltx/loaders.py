@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ...ltx.generation import detect_generation, has_part, read_header
+from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.references import lora_factors, merge_factors
 from .conditioning import ICLoRAParameters
 
@@ -75,7 +76,7 @@ class LTXModelLoader(io.ComfyNode):
             audio_vae = load_audio_vae(path)
         else:
             audio_vae = ExecutionBlocker(f"{model_name} has no audio VAE: load one with Load LTXV Audio VAE")
-        return io.NodeOutput(model, vae, audio_vae, model_name)
+        return io.NodeOutput(with_exact_block(model), vae, audio_vae, model_name)
 
 
 class LTXICLoRALoader(io.ComfyNode):
@@ -115,4 +116,4 @@ class LTXICLoRALoader(io.ComfyNode):
         factors = merge_factors([iclora_parameters or {}, lora_factors(metadata or {})])
         if strength:
             model, _ = comfy.sd.load_lora_for_models(model, None, lora, strength, 0, lora_metadata=metadata)
-        return io.NodeOutput(model, factors)
+        return io.NodeOutput(with_exact_block(model), factors)

@@ -18,6 +18,7 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, SamplerCustomAdvanced
 from torch import Tensor
 
 from oner.ltx.ltx2 import conditioning
+from oner.ltx.ltx2.block_choice import with_exact_block
 from oner.ltx.ltx2.guidance import Binned, Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltx2.noise import LatentNoise
@@ -122,7 +123,7 @@ def load_model(folder: Path, name: str):
 
 @functools.cache
 def _load(path: str):
-    return load_diffusion_model(path, model_options={"dtype": torch.float32})
+    return with_exact_block(load_diffusion_model(path, model_options={"dtype": torch.float32}))
 
 
 def run_vector(path: Path, data: dict) -> list[Check]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from comfy.sampler_helpers import convert_cond, prepare_sampling
+from comfy.model_patcher import create_model_options_clone
+from comfy.sampler_helpers import convert_cond, prepare_model_patcher, prepare_sampling
 from comfy.samplers import calc_cond_batch, process_conds
 from comfy.utils import pack_latents, unpack_latents
 from torch import Tensor
@@ -227,11 +228,13 @@ def forward(model, row: dict, tensors: Tensors) -> list[Tensor]:
         mask = pack_latents(masks)[0]
     context = torch.cat([stored("context_video"), stored("context_audio")], dim=-1)
     conds = {"positive": convert_cond([[context, {"frame_rate": row["fps"]}]])}
-    inner, conds, _ = prepare_sampling(model, latents.shape, conds, model.model_options)
+    options = create_model_options_clone(model.model_options)
+    prepare_model_patcher(model, conds, options)
+    inner, conds, _ = prepare_sampling(model, latents.shape, conds, options)
     model.pre_run()
     conds = process_conds(inner, latents, conds, model.load_device, latents, mask, 0, latent_shapes=shapes)
     sigma = torch.tensor([row["sigma"]])
-    (x0,) = calc_cond_batch(inner, [conds["positive"]], latents, sigma, model.model_options)
+    (x0,) = calc_cond_batch(inner, [conds["positive"]], latents, sigma, options)
     return unpack_latents((latents - x0) / sigma, shapes)
 
 

@@ -25,6 +25,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "ltx.conditioning": ["LTXImageToVideo", "LTXKeyframe", "LTXReferenceVideo", "LTXReferenceAudio", "LTXCrop"],
         "ltx.masks": ["LTXFreeze", "LTXTimeWindow"],
         "ltx.audio_only": ["LTXAudioOnly"],
+        "ltx.block_choice": ["LTXExactBlock"],
         "ltx.media": ["LTXPrepareImage", "LTXEncodeAudio"],
         "ltx.ic_lora_guides": ["LTXFitVideo", "LTXOutpaintGuide", "LTXInpaintGuide", "LTXGrowMask", "LaplacianBlend"],
         "ltx.tracks": ["LTXTracks", "LTXDrawTracks"],

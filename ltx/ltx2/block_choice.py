@@ -43,11 +43,11 @@ def with_exact_block(model) -> Any:
     return model
 
 
-def with_block_of_comfyui(model) -> Any:
-    """A clone of a ModelPatcher with ComfyUI's block, wherever it is sampled."""
-    model = model.clone()
+def with_chosen_block(model, *, exact: bool) -> Any:
+    """The same by choice: if not `exact`, with ComfyUI's block wherever it is sampled."""
+    model = with_exact_block(model)
     known = model.model_options.get("transformer_options", {})
-    model.model_options["transformer_options"] = {**known, AS_COMFYUI: True}
+    model.model_options["transformer_options"] = {**known, AS_COMFYUI: not exact}
     return model
 
 
@@ -82,7 +82,7 @@ def exact_blocks(network) -> Iterator[None]:
     Raises ValueError if another pack replaced the forward of a block that would have to be ours.
     """
     blocks = [getattr(block, "_orig_mod", block) for block in network.transformer_blocks]  # under torch.compile
-    replaced = [(i, block) for i, block in enumerate(blocks) if not _is_ours(block) and not is_right(type(block))]
+    replaced = [(i, block) for i, block in enumerate(blocks) if not _is_ours(block) and not is_right(block.__class__)]
     for i, block in replaced:
         _need_cores_forward(i, block)
     before = [vars(block).get("forward") for _, block in replaced]
@@ -115,7 +115,7 @@ def _need_cores_forward(index: int, block) -> None:
 
 
 @functools.cache
-def is_right(block_class: type) -> bool:
+def is_right(block_class: Any) -> bool:
     """Whether a core block class shows the sound the picture as it was before it heard the sound, or must be kept.
 
     The sound may then not depend on whether the picture hears it. Takes milliseconds.
@@ -124,8 +124,8 @@ def is_right(block_class: type) -> bool:
     unknown = [name for name in inspect.signature(block_class.forward).parameters if name not in (*known, "self")]
     if unknown:
         log.warning(
-            "Oner: the LTX-2 block of this ComfyUI takes %s, which Oner does not know. It is used as it is, and results "
-            "may be off the reference by some per cent: update Oner",
+            "Oner: the LTX-2 block of this ComfyUI takes %s, which Oner does not know. It is used as it is, and "
+            "results may be off the reference by some per cent: update Oner",
             ", ".join(unknown),
         )
         return True
@@ -137,7 +137,7 @@ def is_right(block_class: type) -> bool:
 
 
 @torch.no_grad()
-def _try(block_class: type, **options) -> Tensor:
+def _try(block_class: Any, **options) -> Tensor:
     """The sound [1, 5, AUDIO] after a random block on the CPU."""
     generator = torch.Generator().manual_seed(0)
 

@@ -16,6 +16,9 @@ HOW_TO = f"""Write what is seen and heard into **Prompt**, what is unwanted into
 
 To change the guidance connect an *LTX Guidance* to `video` or `audio` of **Guider**.
 
+**LTX Exact Block** is there to compare: *as ComfyUI computes it* gives what your ComfyUI gives by itself. Everything of this
+pack is exact without it.
+
 {parts.GENERATION_NOTE}
 
 {parts.ENCODER_NOTE}"""
@@ -28,11 +31,12 @@ PROMPT = (
 
 def build(g: Graph) -> None:
     models = parts.load_models(g, parts.DEV)
+    exact = g.node("OnerLTXExactBlock", "exact_block", model=models.model, block="as the reference").out(0)
     fps = parts.set_fps(g)
     positive, negative = parts.encode_prompts(g, models.clip, fps, PROMPT, parts.NEGATIVE)
     sampled = parts.sample(
         g,
-        guider=parts.multimodal_guider(g, models.model, positive, negative),
+        guider=parts.multimodal_guider(g, exact, positive, negative),
         sampler=parts.euler(g),
         sigmas=parts.scheduled_sigmas(g, model=models.model),
         latent=parts.set_size(g, fps, stages="one", width=768, height=512),
@@ -41,7 +45,7 @@ def build(g: Graph) -> None:
 
 
 GROUPS = {
-    "Models": ["model", "text_encoder"],
+    "Models": ["model", "text_encoder", "exact_block"],
     "Prompts": ["prompt", "negative_prompt"],
     "Size and length": ["fps", "size", "frame_rate"],
     "Sampling: 30 steps with guidance": ["noise", "guider", "sampler", "sigmas", "stage"],

@@ -6,6 +6,7 @@ from comfy.nested_tensor import NestedTensor
 from comfy.sd import load_diffusion_model
 
 from harness.pack import ROOT
+from oner.ltx.ltx2.block_choice import with_exact_block
 
 CONTEXT_WIDTH = 48 + 24  # video and audio
 
@@ -15,8 +16,14 @@ def random(*shape, seed):
 
 
 @pytest.fixture(scope="session")
-def ltx2():
-    """The tiny LTX-2.3 of the goldens, 3 blocks, as a ModelPatcher."""
+def ltx2(core_ltx2):
+    """The tiny LTX-2.3 of the goldens, 3 blocks, as a ModelPatcher: exact, as the pack's loader gives it."""
+    return with_exact_block(core_ltx2)
+
+
+@pytest.fixture(scope="session")
+def core_ltx2():
+    """The same as ComfyUI's loader gives it."""
     path = ROOT / "tests" / "golden" / "ltx" / "tiny_ltx23.safetensors"
     with torch.inference_mode():
         return load_diffusion_model(str(path), model_options={"dtype": torch.float32})

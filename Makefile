@@ -18,8 +18,12 @@ demo: setup
 test: setup-test
 	@$(PY) scripts/lanes.py
 
-unit graphs browser bench-ci compat: setup-test
+unit graphs browser bench-ci: setup-test
 	@$(PY) scripts/lanes.py $@
+
+# Other ComfyUI releases: make compat [TREE=/path/to/ComfyUI] [LANES="unit graphs parity browser"] [RECORD=1]
+compat: setup-test
+	@$(PY) scripts/compat $(if $(TREE),"$(TREE)") $(if $(LANES),--lanes $(LANES)) $(if $(RECORD),--record)
 
 parity: setup-test
 	@$(PY) scripts/parity $(DIR)

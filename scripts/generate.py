@@ -1,4 +1,4 @@
-"""Write what is derived from schemas and workflows: help page tables, node lists, README tables, the gallery page.
+"""Write what is derived: help page tables, node lists, README tables, the gallery page, the page of ComfyUI releases.
 
 python scripts/generate.py          write
 python scripts/generate.py --check  exit 1 if something is not current
@@ -16,6 +16,7 @@ from harness.base import throw_away
 pack.alias_pack()
 pack.start_core(base_directory=throw_away().name)  # no model files: combos of files are empty
 
+from compat import record
 from harness.schemas import node_list, summary
 from pocket import gallery
 from workflows import load_all
@@ -68,6 +69,7 @@ def derived_files() -> dict[Path, str]:
         text = fill(text, name, table)
     files[readme] = text
     files[pack.ROOT / "docs" / "gallery.md"] = gallery.page()
+    files[record.RECORD.with_suffix(".md")] = record.page(record.load())
     files[pack.ROOT / "docs" / "nodes.md"] = "# Nodes\n\n" + node_table(nodes) + "\n"
     return files
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = [sys.executable, "-m", "pytest", "-q", "--durations=5"]
+PYTEST = ["-m", "pytest", "-q", "--durations=5"]
 PARALLEL = ["-n", "auto", "--maxprocesses", "8"]  # a process holds torch and ComfyUI: about 1 GB
+OTHER_RELEASES = ["0.27.0", "0.26.0", "0.24.1"]  # the other lanes run on the current one
 
 
 def chromium() -> str:
@@ -35,7 +36,7 @@ def gpu() -> str:
 @dataclass(frozen=True)
 class Lane:
     name: str
-    command: list[str]
+    arguments: list[str]  # of Python
     missing: Callable[[], str] = lambda: ""
 
 
@@ -43,11 +44,17 @@ LANES = [
     Lane("unit", [*PYTEST, *PARALLEL, "tests/unit", "tests/nodes"]),
     Lane("graphs", [*PYTEST, *PARALLEL, "--dist", "loadscope", "tests/graphs"]),
     Lane("browser", [*PYTEST, "tests/browser"], chromium),
-    Lane("parity", [sys.executable, "scripts/parity"]),
-    Lane("bench-ci", [sys.executable, "bench/counts.py"]),
-    Lane("compat", [sys.executable, "scripts/compat.py"]),
+    Lane("parity", ["scripts/parity"]),
+    Lane("bench-ci", ["bench/counts.py"]),
+    Lane("compat", ["scripts/compat", *OTHER_RELEASES]),
     Lane("gpu", [*PYTEST, "tests/gpu"], gpu),
 ]
+
+
+def environment() -> dict[str, str]:
+    """Environment variables of a lane."""
+    # Tiny tensors are faster on one thread, and bits then depend on no thread count.
+    return {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ}
 
 
 def main() -> int:
@@ -60,9 +67,7 @@ def main() -> int:
             continue
         print(f"== {lane.name}", flush=True)
         start = time.monotonic()
-        # Tiny tensors are faster on one thread, and bits then depend on no thread count.
-        environment = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ}
-        status = subprocess.run(lane.command, cwd=ROOT, env=environment).returncode
+        status = subprocess.run([sys.executable, *lane.arguments], cwd=ROOT, env=environment()).returncode
         lines.append(f"{'failed' if status else 'passed'}   {lane.name:9} {time.monotonic() - start:.0f} s")
         if status:
             failed.append(lane.name)

@@ -47,7 +47,7 @@ def test_everything_else_is_found_where_the_project_has_it(python):
 
 
 def test_what_is_not_met_is_named_with_what_is_there(python):
-    asked = ["onlyhere>=2", "# no", "", "onlyhere==1.5  # fine", "absent-thing", "other; python_version < '3'", "pytest>=8"]
+    asked = ["onlyhere>=2", "# no", "", "onlyhere==1.5  # fine", "absent-thing", "b; python_version < '3'", "pytest>=8"]
     assert environment.unmet(python, "\n".join(asked)) == ["onlyhere>=2: 1.5", "absent-thing: not installed"]
 
 

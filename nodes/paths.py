@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import folder_paths
 
@@ -17,6 +17,7 @@ from ..utils.names import check_within, free_folder, plain_path
 
 PARENT = "takes"  # folder below ComfyUI's output folder
 NUMBER = 6  # bytes of the number that a take's folder gets, "_00001"
+FRAME = len("_00001.exr")  # bytes that the name of a saved picture gets
 DATE_FIELDS = {"d": "tm_mday", "M": "tm_mon", "h": "tm_hour", "m": "tm_min", "s": "tm_sec"}
 FORBIDDEN_IN_VALUES = r'[/?<>\\:*|"\x00-\x1f\x7f]'  # what the browser replaces in a widget's value
 
@@ -74,6 +75,20 @@ def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix"
         raise ValueError(
             f"{what} {prefix!r}: no folder can be made there ({error}): name another, or move what is there"
         ) from error
+
+
+def output_prefix(output_dir: str, filename_prefix: str) -> str:
+    """The prefix by which ComfyUI's save nodes put files into a folder: "output/hdr" and "frame" give "hdr/frame".
+
+    The folder lies below ComfyUI's output folder and may begin with its name. Raises ValueError if it lies elsewhere.
+    """
+    parts = plain_path(_text(output_dir, "output_dir"), "output_dir", new=True).parts
+    folder = PurePosixPath(*(parts[1:] if parts[0] == "output" else parts))
+    name = plain_path(_text(filename_prefix, "filename_prefix"), "filename_prefix", new=True, spare=FRAME)
+    root = Path(folder_paths.get_output_directory())
+    check_within(root, root / folder, "output_dir")
+    check_within(root, root / folder / name.parent, "filename_prefix")
+    return (folder / name).as_posix()
 
 
 def input_path(name: str, what: str, *, folder: bool = False) -> Path:

@@ -8,6 +8,7 @@ import logging
 import comfy.utils
 import torch
 from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
 from comfy_extras.nodes_lt import LTXVAddGuide, LTXVImgToVideo, LTXVPreprocess
 
 from ...ltx.latents import SPATIAL
@@ -21,10 +22,12 @@ from ..ltx.conditioning import LTXReferenceAudio, LTXReferenceVideo
 from ..ltx.hdr import BOTH, LTXHDRDecode
 from ..ltx.ic_lora_guides import CUT, REFUSE, LaplacianBlend, LTXGrowMask, LTXInpaintGuide
 from ..ltx.tracks import draw
+from ..paths import output_prefix
 from .schemas import number, prompts, prompts_and_latent, schema, whole
 
 log = logging.getLogger("oner")
 
+EXR_FOLDER, EXR_NAME = "output/hdr_exr", "frame"
 INTERPOLATIONS = ["lanczos", "bislerp", "nearest", "bilinear", "bicubic", "area", "nearest-exact"]
 
 
@@ -327,21 +330,48 @@ class HDRDecodePostprocess(io.ComfyNode):
             io.Image.Input("image"),
             number("exposure", 0.0, -10.0, 10.0, optional=True),
             io.Boolean.Input("save_exr", default=False, optional=True),
-            io.String.Input("output_dir", default="output/hdr_exr", optional=True),
-            io.String.Input("filename_prefix", default="frame", optional=True),
+            io.String.Input("output_dir", default=EXR_FOLDER, optional=True),
+            io.String.Input("filename_prefix", default=EXR_NAME, optional=True),
             io.Boolean.Input("half_precision", default=True, optional=True),
         ]
         outputs = [io.Image.Output(display_name="tonemapped"), io.Image.Output(display_name="hdr_linear")]
-        return schema("LTXVHDRDecodePostprocess", "LTX HDR Decode", inputs, outputs)
+        use = "LTX HDR Decode and Save Image (Advanced)"
+        return schema("LTXVHDRDecodePostprocess", use, inputs, outputs, enable_expand=True)
 
     @classmethod
-    def execute(cls, image, exposure=0.0, save_exr=False, output_dir="", filename_prefix="", half_precision=True):  # noqa: ARG003 - of EXR
-        if save_exr:
-            raise ValueError(
-                f"save_exr is on, for {f'{output_dir}/{filename_prefix}'!r}: turn it off and save hdr_linear with Save "
-                "Image (Advanced) as exr with colour space linear"
-            )
-        return LTXHDRDecode.execute(image, exposure, BOTH)
+    def validate_inputs(cls, save_exr=False, output_dir=EXR_FOLDER, filename_prefix=EXR_NAME):
+        """The same check as in execute, before anything is sampled; connected values are not known yet."""
+        connected = output_dir is None or filename_prefix is None
+        if not save_exr or connected:
+            return True
+        try:
+            output_prefix(output_dir, filename_prefix)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        image,
+        exposure=0.0,
+        save_exr=False,
+        output_dir=EXR_FOLDER,
+        filename_prefix=EXR_NAME,
+        half_precision=True,  # noqa: ARG003 - ComfyUI writes 32 bits, which hold all of them
+    ):
+        made = LTXHDRDecode.execute(image, exposure, BOTH)
+        if not save_exr:
+            return made
+        graph = GraphBuilder()
+        graph.node(
+            "SaveImageAdvanced",
+            images=made.result[1],
+            filename_prefix=output_prefix(output_dir, filename_prefix),
+            format="exr",
+            **{"format.bit_depth": "32-bit float", "format.input_color_space": "linear"},
+        )
+        return io.NodeOutput(*made.result, expand=graph.finalize())
 
 
 GUIDES: list[type[io.ComfyNode]] = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
+import av
 import pytest
 import torch
 
@@ -66,6 +68,19 @@ PROMPT = {
 }
 
 
+EXR = {
+    "image": node("EmptyImage", width=32, height=16, batch_size=2, color=0xFF8040),
+    "hdr": node(
+        "LTXVHDRDecodePostprocess",
+        image=["image", 0],
+        exposure=1.0,
+        save_exr=True,
+        output_dir="output/hdr_exr",
+        filename_prefix="frame",
+        half_precision=True,
+    ),
+    "show": node("PreviewImage", images=["hdr", 0]),
+}
 SAMPLING = {"guider": ["guider", 0], "sampler": ["sampler", 0], "sigmas": ["sigmas", 0], "noise": ["noise", 0]}
 LONG = {
     **{id: PROMPT[id] for id in ("loader", "encoder", "positive", "negative", "timed", "image", "noise", "sigmas")},
@@ -228,6 +243,34 @@ def test_a_node_that_is_refused_does_not_stand_in_the_way_of_a_branch_that_is_ta
     with pytest.raises(WorkflowError, match="online service, which Oner does not: encode the prompt with") as error:
         executor.run(prompt)
     assert "secret" not in str(error.value)
+
+
+def test_an_old_hdr_graph_saves_its_linear_light(executor):
+    result = executor.run(EXR)
+    assert [file.relative_to(executor.base / "output").as_posix() for file in result.files] == [
+        "hdr_exr/frame_00001.exr",
+        "hdr_exr/frame_00002.exr",
+    ]
+    linear = result.output("hdr", 1)
+    for file, frame in zip(result.files, linear, strict=True):
+        with av.open(str(file)) as read:
+            planes = next(read.decode(video=0)).planes
+        green, blue, red = (
+            torch.frombuffer(bytearray(plane), dtype=torch.float32).view(16, -1)[:, :32] for plane in planes
+        )
+        torch.testing.assert_close(torch.stack([red, green, blue], dim=-1), frame)
+        file.unlink()
+    assert linear.max() > 1
+
+
+def test_an_old_hdr_graph_with_a_place_elsewhere_is_refused_before_it_runs(executor):
+    prompt = copy.deepcopy(EXR)
+    prompt["hdr"]["inputs"]["output_dir"] = "D:/renders"
+    with pytest.raises(
+        WorkflowError,
+        match=r"validation failed .*: output_dir - output_dir 'D:/renders' starts with 'D:', a drive of Windows",
+    ):
+        executor.run(prompt)
 
 
 @pytest.mark.usefixtures("executor")

@@ -82,6 +82,29 @@ def test_a_file_in_the_way_is_named(base):
         paths.new_take(paths.fill_prefix("a/b", None), 16, 16)
 
 
+@pytest.mark.parametrize(
+    ("folder", "name", "prefix"),
+    [
+        ("output/hdr_exr", "frame", "hdr_exr/frame"),
+        ("output", "frame", "frame"),
+        ("output/output", "frame", "output/frame"),
+        ("shots/a", "b/%width%", "shots/a/b/%width%"),
+    ],
+)
+def test_a_folder_and_a_name_make_the_prefix_of_a_save_node(folder, name, prefix, base):
+    assert paths.output_prefix(folder, name) == prefix
+
+
+def test_a_folder_for_pictures_that_leads_out_is_refused(base):
+    (base / "output" / "away").symlink_to(base)
+    for folder, name, what in (("away", "x", "output_dir"), ("output", "away/x", "filename_prefix")):
+        with pytest.raises(ValueError, match=f"^{what}: .* leads out of"):
+            paths.output_prefix(folder, name)
+    assert len(paths.output_prefix("output", "x" * 245)) == 245
+    with pytest.raises(ValueError, match=r"filename_prefix 'x+\.\.\.' has a part of 246 bytes: use at most 245"):
+        paths.output_prefix("output", "x" * 246)
+
+
 def test_links_out_of_the_output_folder_are_refused(base):
     (outside := base / "outside").mkdir()
     (outside / "take.safetensors").write_text("secret")

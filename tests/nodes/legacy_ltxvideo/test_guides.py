@@ -173,8 +173,19 @@ def test_hdr_is_exposed_in_both_outputs_as_before():
     image = draw(2, 8, 8, 3)
     made = old.HDRDecodePostprocess.execute(image, 2.0).result
     assert fingerprint(made) == fingerprint(LTXHDRDecode.execute(image, 2.0, "preview and linear").result)
-    with pytest.raises(ValueError, match="save_exr is on, for 'output/frame': turn it off and save hdr_linear"):
-        old.HDRDecodePostprocess.execute(image, 0.0, True, "output", "frame")
+
+
+def test_a_place_for_exr_files_outside_the_output_folder_is_refused_before_anything_runs():
+    checked = old.HDRDecodePostprocess.validate_inputs
+    assert checked(True) is True
+    assert checked(True, "hdr/shot 1", "a/frame") is True
+    assert checked(False, "/elsewhere", "frame") is True  # nothing is saved
+    assert checked(True, None, "frame") is True  # connected: execute sees the value
+    assert checked(True, "/renders/hdr", "frame").startswith("output_dir '/renders/hdr' is an absolute path")
+    assert checked(True, "output/..", "frame").startswith("output_dir 'output/..' leads out of its folder")
+    assert checked(True, "output", "../frame").startswith("filename_prefix '../frame' leads out of its folder")
+    with pytest.raises(ValueError, match="output_dir '/renders/hdr' is an absolute path"):
+        old.HDRDecodePostprocess.execute(draw(1, 8, 8, 3), 0.0, True, "/renders/hdr")
 
 
 def test_clips_are_joined_with_their_masks(video_latent):

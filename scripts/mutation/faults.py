@@ -6,6 +6,6 @@ an oracle of its own.
 
 from __future__ import annotations
 
-from . import longlive, ltx2, ltxv, samplers, utils, wan
+from . import compat, longlive, ltx2, ltxv, samplers, utils, wan
 
-FAULTS = (*ltx2.FAULTS, *ltxv.FAULTS, *wan.FAULTS, *longlive.FAULTS, *samplers.FAULTS, *utils.FAULTS)
+FAULTS = (*ltx2.FAULTS, *ltxv.FAULTS, *wan.FAULTS, *longlive.FAULTS, *samplers.FAULTS, *utils.FAULTS, *compat.FAULTS)

@@ -45,4 +45,11 @@ FAULTS = (
         'in (folder.parent / "tokenizer", folder / "tokenizer", folder):',
         ("tests/unit/utils/test_hf_folder.py",),
     ),
+    Fault(
+        "Names: the first folder of a place for pictures dropped",
+        "nodes/paths.py",
+        '*(parts[1:] if parts[0] == "output" else parts)',
+        "*parts[1:]",
+        ("tests/nodes/test_paths.py::test_a_folder_and_a_name_make_the_prefix_of_a_save_node",),
+    ),
 )

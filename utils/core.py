@@ -7,6 +7,7 @@ that a rename costs one family of nodes and reads as a sentence in the log.
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 OLDEST_CORE = "0.26.0"  # the oldest release that passes `make compat`
@@ -44,3 +45,19 @@ def need(module: str, *names: str) -> Any:
                 raise ImportError(f"this ComfyUI has no {module}.{name}; Oner was written for 0.30")
             owner = getattr(owner, part)
     return loaded
+
+
+def offers(module: str, name: str, parameter: str | None = None) -> bool:
+    """Whether core has a module with a dotted name, and what has that name takes `parameter`.
+
+    For what a newer core can do: asked for where it is used, while `need` is for what every supported core has.
+    """
+    try:
+        found: Any = importlib.import_module(module)
+    except ImportError:
+        return False
+    for part in name.split("."):
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+    return parameter is None or parameter in inspect.signature(found).parameters

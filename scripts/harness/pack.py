@@ -52,3 +52,11 @@ def start_core(base_directory: str | None = None) -> bool:
     args.use_pytorch_cross_attention = True
     args.base_directory = base_directory
     return True
+
+
+def core_is_at_least(version: str) -> bool:
+    """Whether the ComfyUI that start_core found is this release or a newer one."""
+    from comfyui_version import __version__
+
+    running, wanted = ([int(n) for n in text.split(".") if n.isdigit()] for text in (__version__, version))
+    return running >= wanted

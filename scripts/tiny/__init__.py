@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import torch
 
+from harness.pack import core_is_at_least
+
 from . import loras, ltx, text, wan
 
 
@@ -29,12 +31,15 @@ class Model(NamedTuple):
     file: str
     build: Callable[[int | str], tuple[dict[str, torch.Tensor], dict[str, str]]]
     big: bool = False  # written only when named
+    core: str = ""  # the oldest ComfyUI that has its classes, where it is newer than the oldest supported one
 
 
-def _model(folder: str, file: str, build: Callable, big: bool = False, salt: str = "", **arguments) -> Model:
+def _model(
+    folder: str, file: str, build: Callable, big: bool = False, salt: str = "", core: str = "", **arguments
+) -> Model:
     """`salt` keeps models of equal shapes apart, such as the two experts of Wan 2.2."""
     make = partial(build, **arguments)
-    return Model(folder, f"tiny-{file}.safetensors", lambda seed: make(seed=f"{seed}{salt}"), big)
+    return Model(folder, f"tiny-{file}.safetensors", lambda seed: make(seed=f"{seed}{salt}"), big, core)
 
 
 _wan = partial(_model, "diffusion_models", build=wan.transformer)
@@ -46,6 +51,12 @@ MODELS: dict[str, Model] = {
     # with the block that the default guidance of the generation perturbs, 28 or 29
     "ltx-2.3-deep": _model("checkpoints", "ltx-2.3-deep", ltx.ltx23_checkpoint, True, layers=29),
     "ltx-2.0-deep": _model("checkpoints", "ltx-2.0-deep", ltx.ltx20_checkpoint, True, layers=30),
+    "ltx-2.5": _model("diffusion_models", "ltx-2.5-transformer", ltx.ltx25_transformer),
+    "ltx-2.5-deep": _model("diffusion_models", "ltx-2.5-transformer-deep", ltx.ltx25_transformer, True, layers=29),
+    "ltx-2.5-vae": _model("vae", "ltx-2.5-video-vae", ltx.diffusion_vae, core="0.33.0"),
+    "ltx-2.5-audio-vae": _model("vae", "ltx-2.5-audio-vae", ltx.audio_vae),
+    "ltx-2.5-projection": _model("text_encoders", "gemma-4-with-proj-ltx-2.5", ltx.ltx25_projection),
+    "upscaler-2.5-x2": _upsampler("ltx-2.5-spatial-upscaler-x2", salt=" 2.5"),
     "ltxv-0.9": _model("checkpoints", "ltx-video-0.9", ltx.ltxv_checkpoint),
     "ltxv-0.9.8": _model("checkpoints", "ltx-video-0.9.8", ltx.ltxv_checkpoint, vae=ltx.TIMESTEP_VAE),
     "ltxv-13b": _model(
@@ -91,15 +102,21 @@ MODELS: dict[str, Model] = {
     "lora-wan-low": _model("loras", "wan-2.2-lora-low-noise", loras.wan_lora, salt=" low"),
 }
 
-ENCODERS = {"gemma-3": "gemma3", "t5": "t5", "umt5": "umt5"}  # Hugging Face folders text_encoders/tiny-NAME
+ENCODERS = {
+    "gemma-3": "gemma3",
+    "gemma-4": "gemma4",
+    "t5": "t5",
+    "umt5": "umt5",
+}  # Hugging Face folders text_encoders/tiny-NAME
 
 
 def write_models(folder: str | Path, only: Iterable[str] | None = None, seed: int = 0) -> dict[str, Path]:
-    """Write the models named in `only`, or all that are not big, below `folder`; name -> path.
+    """Write the models named in `only`, or all that are not big and can be built, below `folder`; name -> path.
 
-    A file that the same code wrote from the same seed is left alone. Raises KeyError for an unknown name.
+    A file that the same code wrote from the same seed is left alone. An empty one is written for a named model whose
+    classes this ComfyUI does not have, so that its name can be chosen. Raises KeyError for an unknown name.
     """
-    cheap = [name for name, model in MODELS.items() if not model.big]
+    cheap = [name for name, model in MODELS.items() if not model.big and _can_build(model)]
     origin = _origin(seed)
     paths = {}
     for name in [*ENCODERS, *cheap] if only is None else only:
@@ -108,9 +125,16 @@ def write_models(folder: str | Path, only: Iterable[str] | None = None, seed: in
             continue
         model = MODELS[name]
         paths[name] = path = Path(folder) / model.folder / model.file
-        if not _written_by(path, origin):
+        if not _can_build(model):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+        elif not _written_by(path, origin):
             _write(path, *model.build(seed), origin)
     return paths
+
+
+def _can_build(model: Model) -> bool:
+    return not model.core or core_is_at_least(model.core)
 
 
 def _write_encoder(path: Path, kind: str, seed: int, origin: str) -> Path:
@@ -134,7 +158,7 @@ def _origin(seed: int) -> str:
 def _written_by(path: Path, origin: str) -> bool:
     from safetensors import safe_open
 
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return False
     with safe_open(path, "pt") as file:
         return (file.metadata() or {}).get("tiny") == origin

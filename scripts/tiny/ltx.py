@@ -1,6 +1,6 @@
-"""Tiny LTX checkpoints: LTX-2.3 and LTX-2.0 whole files, LTX-Video 0.9.x whole files, latent upsamplers.
+"""Tiny LTX checkpoints: LTX-2.3 and LTX-2.0 whole files, LTX-2.5 in its parts, LTX-Video 0.9.x whole files, upsamplers.
 
-Sizes fit the tiny text encoders: Gemma 3 of width 32 with 2 layers (3 hidden states), T5 of width 32.
+Sizes fit the tiny text encoders: Gemma 3 and 4 of width 32 with 2 layers (3 hidden states), T5 of width 32.
 The VAEs keep the real geometry, 128 latent channels, 32x in space and 8x in time, 25 audio latents per second.
 """
 
@@ -57,6 +57,14 @@ LTX23_TRANSFORMER = {
     "audio_connector_num_attention_heads": 2,
     "audio_connector_attention_head_dim": 16,
     "connector_apply_gated_attention": True,
+}
+
+LTX25_TRANSFORMER = {
+    **LTX23_TRANSFORMER,
+    "ff_bias": False,
+    "audio_ff_bias": True,
+    "use_prompt_adaln_single": True,
+    "use_keyframes_abs_pos_embedding": True,
 }
 
 LTXV_TRANSFORMER = {
@@ -125,6 +133,38 @@ FIRST_VAE = {
     ],
 }
 
+# LTX-2.5: the encoder as before, a decoder that predicts pixels from noise by attention to the nearest neighbours.
+DIFFUSION_VAE = {
+    "_class_name": "CausalDiffusionVAE",
+    "dims": 3,
+    "model_output_type": "x0",
+    "encoder": {
+        "dims": 3,
+        "in_channels": 3,
+        "out_channels": 128,
+        "blocks": VAE["encoder_blocks"],
+        "patch_size": 4,
+        "latent_log_var": "constant",
+        "norm_layer": "pixel_norm",
+        "base_channels": 4,
+        "spatial_padding_mode": "zeros",
+    },
+    "decoder": {
+        "in_channels": 128,
+        "out_channels": 3,
+        "patch_size": 4,
+        "head_dim": 16,
+        "stage_channels": [128, 64, 32, 32, 16],
+        "stage_depths": [1, 1, 1, 1, 1],
+        "stage_kernels": [[3, 3, 3]] * 5,
+        "upsamples": [[[1, 2, 2], 2], [[2, 1, 1], 2], [[2, 2, 2], 1], [[2, 2, 2], 2]],
+        "stage5_kernel": [3, 3, 3],
+        "t_emb_dim": 32,
+        "timestep_scale_multiplier": 1000.0,
+        "default_num_inference_steps": 1,
+    },
+}
+
 _AUDIO_BLOCKS = {
     "double_z": True,
     "mel_bins": 64,
@@ -188,13 +228,57 @@ def ltx23_checkpoint(seed: int | str = 0, layers: int = 3) -> Checkpoint:
     """LTX-2.3 in one file: transformer with connectors, both VAEs, 48 kHz vocoder, dual text projection."""
     transformer = {**LTX23_TRANSFORMER, "num_layers": layers}
     config = {"transformer": transformer, "vae": VAE, "audio_vae": AUDIO_VAE, "vocoder": VOCODER_BWE}
-    state = _ltx2_state(config, seed)
-    aggregate = TEXT_WIDTH * HIDDEN_STATES
+    state = _ltx2_state(config, seed) | _dual_projection(seed)
+    return state, _metadata(config, model_version="2.3.0")
+
+
+def ltx25_transformer(seed: int | str = 0, layers: int = 3) -> Checkpoint:
+    """LTX-2.5's transformer with connectors, in a file of its own as released; the same on every ComfyUI."""
+    from comfy.ldm.lightricks.av_model import LTXAVModel
+
+    transformer = {**LTX25_TRANSFORMER, "num_layers": layers}
+    state = _transformer(LTXAVModel, transformer, seed)
+    # A ComfyUI that is too old for LTX-2.5 builds LTX-2.3's network from this configuration.
+    state = {key: value for key, value in state.items() if not _is_bias_of_feed_forward(key)}
+    marker = "model.diffusion_model.keyframes_abs_pos_embedding"
+    width = transformer["num_attention_heads"] * transformer["attention_head_dim"]
+    state[marker] = 5 * random_tensor(marker, (1, width), seed)  # else hardly seen among the tokens
+    return state, _metadata({"transformer": transformer}, model_version="2.5.0")
+
+
+def _is_bias_of_feed_forward(key: str) -> bool:
+    return ".transformer_blocks." in key and ".ff." in key and key.endswith(".bias")
+
+
+def ltx25_projection(seed: int | str = 0) -> Checkpoint:
+    """The projection of LTX-2.5's text encoder file, which names its Gemma in its metadata."""
+    from .text import GEMMA_4
+
+    return _dual_projection(seed), {"gemma_config": json.dumps(GEMMA_4)}
+
+
+def diffusion_vae(seed: int | str = 0) -> Checkpoint:
+    """LTX-2.5's video VAE, whose decoder is a diffusion model."""
+    from comfy.ldm.lightricks.vae.na_diffusion_decoder import CausalDiffusionVAE
+
+    state = random_state(lambda: CausalDiffusionVAE(config=DIFFUSION_VAE), seed)
+    return state, _metadata({"vae": DIFFUSION_VAE}, model_version="2.5.0")
+
+
+def audio_vae(seed: int | str = 0) -> Checkpoint:
+    """LTX-2.5's audio VAE with its 48 kHz vocoder."""
+    config = {"audio_vae": AUDIO_VAE, "vocoder": VOCODER_BWE}
+    return _audio_vae(config, seed), _metadata(config, model_version="2.5.0")
+
+
+def _dual_projection(seed: int | str) -> dict[str, torch.Tensor]:
+    """Of three hidden states to the widths of video and audio."""
+    state = {}
     for name, width in (("video", 64), ("audio", 32)):
         key = f"text_embedding_projection.{name}_aggregate_embed"
-        state[f"{key}.weight"] = random_tensor(f"{key}.weight", (width, aggregate), seed)
+        state[f"{key}.weight"] = random_tensor(f"{key}.weight", (width, TEXT_WIDTH * HIDDEN_STATES), seed)
         state[f"{key}.bias"] = random_tensor(f"{key}.bias", (width,), seed)
-    return state, _metadata(config, model_version="2.3.0")
+    return state
 
 
 def ltx20_checkpoint(seed: int | str = 0, layers: int = 3) -> Checkpoint:

@@ -1,7 +1,7 @@
 """Tiny Hugging Face text encoder folders: config.json, seeded random weights, a tokenizer for plain English.
 
-The file formats are those of the released folders: Gemma 3 in two shards with an index and a tokenizer.json, T5 in one
-file with tokenizer.json, UMT5 with spiece.model. Width 32 and 2 layers each; written in well under a second.
+The file formats are those of the released folders: Gemma 3 and 4 in two shards with an index and a tokenizer.json, T5
+in one file with tokenizer.json, UMT5 with spiece.model. Width 32 and 2 layers each; written in well under a second.
 """
 
 from __future__ import annotations
@@ -45,6 +45,37 @@ GEMMA = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
+GEMMA_4_TEXT = {
+    "model_type": "gemma4_unified_text",
+    "hidden_size": WIDTH,
+    "intermediate_size": 64,
+    "num_hidden_layers": LAYERS,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_global_key_value_heads": 1,
+    "head_dim": 16,
+    "global_head_dim": 32,
+    "attention_k_eq_v": True,
+    "num_kv_shared_layers": 0,
+    "hidden_size_per_layer_input": 0,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": {
+        "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1e6},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    },
+    "sliding_window": 1024,
+    "max_position_embeddings": 2048,
+    "attention_bias": False,
+    "final_logit_softcapping": 30.0,
+    "use_bidirectional_attention": "vision",
+    "tie_word_embeddings": True,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": 2,
+}
+GEMMA_4 = {"model_type": "gemma4_unified", "text_config": GEMMA_4_TEXT}
 T5 = {
     "model_type": "t5",
     "architectures": ["T5EncoderModel"],
@@ -62,15 +93,15 @@ T5 = {
     "tie_word_embeddings": False,
 }
 UMT5 = {**T5, "model_type": "umt5", "architectures": ["UMT5EncoderModel"]}
-SPECIAL = {"gemma3": ["<pad>", "<eos>", "<bos>", "<unk>"], "t5": ["<pad>", "</s>", "<unk>"]}
+SPECIAL = {"gemma": ["<pad>", "<eos>", "<bos>", "<unk>"], "t5": ["<pad>", "</s>", "<unk>"]}
 
 
 def write_text_encoder(
     folder: Path, kind: str, seed: int = 0, *, nested: bool = True, overrides: dict | None = None
 ) -> Path:
-    """Write a tiny encoder folder of `kind` "gemma3", "t5" or "umt5" and return it.
+    """Write a tiny encoder folder of `kind` "gemma3", "gemma4", "t5" or "umt5" and return it.
 
-    `nested`: Gemma 3 as the multimodal class saves it (text_config, `language_model.model.*`, a stub of a vision tower)
+    `nested`: Gemma as the multimodal class saves it (text_config, `language_model.*`, a stub of a vision tower)
     instead of the text-only class. `overrides` replaces keys of the text config.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,13 +109,16 @@ def write_text_encoder(
     if kind == "gemma3":
         config = {**GEMMA, **(overrides or {}), "vocab_size": write_json_tokenizer(folder, "gemma3")}
         write_gemma(folder, config, generator, nested)
+    elif kind == "gemma4":
+        config = {**GEMMA_4_TEXT, **(overrides or {}), "vocab_size": write_json_tokenizer(folder, "gemma4")}
+        write_gemma_4(folder, config, generator, nested)
     elif kind in ("t5", "umt5"):
         size = write_json_tokenizer(folder, "t5") if kind == "t5" else write_spiece_model(folder)
         config = {**(T5 if kind == "t5" else UMT5), **(overrides or {}), "vocab_size": size}
         write_json(folder / "config.json", config)
         save_file(t5_weights(config, generator), folder / "model.safetensors", {"format": "pt"})
     else:
-        raise ValueError(f"kind is {kind}; tiny text encoders are gemma3, t5 and umt5")
+        raise ValueError(f"kind is {kind}; tiny text encoders are gemma3, gemma4, t5 and umt5")
     return folder
 
 
@@ -103,6 +137,25 @@ def write_gemma(folder: Path, config: dict, generator: torch.Generator, nested: 
     else:
         config = {**config, "architectures": ["Gemma3ForCausalLM"]}
     write_json(folder / "config.json", config)
+    write_shards(folder, weights)
+
+
+def write_gemma_4(folder: Path, config: dict, generator: torch.Generator, nested: bool) -> None:
+    weights = gemma_4_weights(config, generator)
+    if nested:
+        weights = {f"model.language_{key}": value for key, value in weights.items()}
+        weights["model.vision_embedder.pos_norm.weight"] = torch.ones(8)
+        weights["model.embed_vision.embedding_projection.weight"] = torch.ones(8, 8)
+        weights["model.embed_audio.embedding_projection.weight"] = torch.ones(8, 8)
+        config = {**GEMMA_4, "architectures": ["Gemma4UnifiedForConditionalGeneration"], "text_config": config}
+    else:
+        config = {**config, "architectures": ["Gemma4UnifiedForCausalLM"]}
+    write_json(folder / "config.json", config)
+    write_shards(folder, weights)
+
+
+def write_shards(folder: Path, weights: dict[str, Tensor]) -> None:
+    """Two safetensors files and their index."""
     keys = sorted(weights)
     halves = {"model-00001-of-00002.safetensors": keys[::2], "model-00002-of-00002.safetensors": keys[1::2]}
     for name, names in halves.items():
@@ -140,6 +193,44 @@ def gemma_weights(config: dict, generator: torch.Generator) -> dict[str, Tensor]
             "post_feedforward_layernorm": norm(width),
         }
         weights |= {f"model.layers.{i}.{name}.weight": value for name, value in own.items()}
+    return weights
+
+
+def gemma_4_weights(config: dict, generator: torch.Generator) -> dict[str, Tensor]:
+    """A layer with full attention has wider heads, and its keys may be its values too."""
+    width, hidden = config["hidden_size"], config["intermediate_size"]
+
+    def linear(rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, generator=generator) / columns**0.5
+
+    def norm(size: int) -> Tensor:
+        return 1 + 0.1 * torch.randn(size, generator=generator)
+
+    weights = {"model.embed_tokens.weight": linear(config["vocab_size"], width), "model.norm.weight": norm(width)}
+    count = config["num_hidden_layers"]
+    for i in range(count):
+        full = config["layer_types"][i] == "full_attention" if config["layer_types"] else i + 1 in (6, count)
+        shared = full and config["attention_k_eq_v"]
+        head = config["global_head_dim" if full else "head_dim"]
+        keys = config["num_global_key_value_heads" if shared else "num_key_value_heads"] * head
+        own = {
+            "self_attn.q_proj.weight": linear(config["num_attention_heads"] * head, width),
+            "self_attn.k_proj.weight": linear(keys, width),
+            "self_attn.o_proj.weight": linear(width, config["num_attention_heads"] * head),
+            "self_attn.q_norm.weight": norm(head),
+            "self_attn.k_norm.weight": norm(head),
+            "mlp.gate_proj.weight": linear(hidden, width),
+            "mlp.up_proj.weight": linear(hidden, width),
+            "mlp.down_proj.weight": linear(width, hidden),
+            "input_layernorm.weight": norm(width),
+            "post_attention_layernorm.weight": norm(width),
+            "pre_feedforward_layernorm.weight": norm(width),
+            "post_feedforward_layernorm.weight": norm(width),
+            "layer_scalar": norm(1),
+        }
+        if not shared:
+            own["self_attn.v_proj.weight"] = linear(keys, width)
+        weights |= {f"model.layers.{i}.{name}": value for name, value in own.items()}
     return weights
 
 
@@ -197,21 +288,22 @@ def write_json_tokenizer(folder: Path, kind: str) -> int:
     """Write tokenizer.json and tokenizer_config.json (words, then characters); return the vocabulary's size."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-    special = SPECIAL[kind]
+    gemma = kind != "t5"
+    special = SPECIAL["gemma" if gemma else "t5"]
     words = [(f"\u2581{word}", -2.0) for word in WORDS if len(word) > 1]
     letters = [(c, -6.0) for c in ("\u2581", *CHARACTERS)]
     tokenizer = Tokenizer(models.Unigram([(s, 0.0) for s in special] + words + letters, special.index("<unk>"), False))
     # Gemma splits nothing and adds no space in front; T5 does both
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never" if kind == "gemma3" else "always")
-    tokenizer.decoder = decoders.Metaspace(prepend_scheme="never" if kind == "gemma3" else "always")
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never" if gemma else "always")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="never" if gemma else "always")
     tokenizer.add_special_tokens(special)
-    single = "<bos> $A" if kind == "gemma3" else "$A </s>"
+    single = "<bos> $A" if gemma else "$A </s>"
     tokenizer.post_processor = processors.TemplateProcessing(
         single=single, special_tokens=[(s, i) for i, s in enumerate(special) if s in single]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {"pad_token": "<pad>", "unk_token": "<unk>", "eos_token": special[1]}
-    if kind == "gemma3":
+    if gemma:
         names["bos_token"] = "<bos>"
     write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **names})
     return tokenizer.get_vocab_size()

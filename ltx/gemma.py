@@ -35,12 +35,13 @@ FIXED = {
 }
 PREFIXES = ("language_model.model.", "model.language_model.", "language_model.", "model.", "")
 IGNORED = ("vision_tower.", "multi_modal_projector.", "vision_model.", "lm_head.")
+IGNORED_4 = ("vision_embedder.", "embed_vision.", "embed_audio.", "audio_tower.", "audio_projector.")
 
 
 def gemma_key(key: str) -> str | None:
-    """Name in core's Gemma of a tensor of a transformers Gemma 3; None for the vision tower and the tied head."""
+    """Name in core's Gemma of a tensor of a transformers Gemma 3 or 4; None for pictures, sound and the tied head."""
     bare = key.removeprefix("model.").removeprefix("language_model.")
-    if bare.startswith(IGNORED) or key.endswith("rotary_emb.inv_freq"):
+    if bare.startswith((*IGNORED, *IGNORED_4)) or key.endswith("rotary_emb.inv_freq"):
         return None
     prefix = next(prefix for prefix in PREFIXES if key.startswith(prefix))
     return "model." + key.removeprefix(prefix)

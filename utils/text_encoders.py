@@ -19,7 +19,12 @@ from torch import Tensor
 
 from . import hf_folder
 
-FAMILIES = {"t5": "T5 (LTX-Video)", "umt5": "UMT5 (Wan)", "gemma3": "Gemma 3 (LTX-2)", "gemma3_text": "Gemma 3 (LTX-2)"}
+FAMILIES = {
+    "t5": "T5 (LTX-Video)",
+    "umt5": "UMT5 (Wan)",
+    **dict.fromkeys(("gemma3", "gemma3_text"), "Gemma 3 (LTX-2)"),
+    **dict.fromkeys(("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text"), "Gemma 4 (LTX-2.5)"),
+}
 UNUSED_T5 = ("decoder.", "lm_head.")
 
 
@@ -93,11 +98,6 @@ def check_architecture(folder: Path, config: dict, *accepted: str) -> None:
     """Raise ValueError unless config.json is one of the accepted model types and not in a foreign quantised format."""
     found = config.get("model_type", "an unknown model")
     wanted = " or ".join(sorted({FAMILIES[kind] for kind in accepted}))
-    if found.startswith("gemma4"):
-        raise ValueError(
-            f"{folder} is {found}, the encoder of LTX-2.5, which ComfyUI cannot run yet: use an LTX-2 or LTX-2.3 "
-            f"checkpoint with {FAMILIES['gemma3']}"
-        )
     if found not in accepted:
         fits = f"; {found} is {FAMILIES[found]}: change `type`" if found in FAMILIES else ""
         raise ValueError(f"{folder} is {found}, but this type needs {wanted}{fits}")

@@ -55,8 +55,8 @@ class TextEncoderLoader(io.ComfyNode):
             node_id="OnerTextEncoderLoader",
             display_name="Text Encoder Loader",
             category="Oner/loaders",
-            description="Loads Gemma 3 (LTX-2), T5 (LTX-Video) or UMT5 (Wan) from a Hugging Face folder: config.json, "
-            "one or several safetensors files, tokenizer. For single files use ComfyUI's own loaders.",
+            description="Loads Gemma 3 (LTX-2), Gemma 4 (LTX-2.5), T5 (LTX-Video) or UMT5 (Wan) from a Hugging Face "
+            "folder: config.json, one or several safetensors files, tokenizer. For single files use ComfyUI's loaders.",
             search_aliases=["load clip", "gemma", "umt5", "t5xxl", "hugging face", "sharded", "LTXAVTextEncoderLoader"],
             inputs=[
                 io.Combo.Input(
@@ -67,7 +67,8 @@ class TextEncoderLoader(io.ComfyNode):
                 io.Combo.Input(
                     "type",
                     options=["ltx-2", "ltx-video", "wan"],
-                    tooltip="model to encode for: ltx-2 (Gemma 3; LTX-2 and 2.3), ltx-video (T5), wan (UMT5)",
+                    tooltip="model to encode for: ltx-2 (Gemma 3: LTX-2, LTX-2.3; Gemma 4: LTX-2.5), ltx-video (T5), "
+                    "wan (UMT5)",
                 ),
                 io.Combo.Input(
                     "projection",
@@ -75,7 +76,7 @@ class TextEncoderLoader(io.ComfyNode):
                     default=NONE,
                     optional=True,
                     tooltip="ltx-2 only: the LTX-2 checkpoint you sample with, or a file with its "
-                    "text_embedding_projection; none for the other types",
+                    "text_embedding_projection, as LTX-2.5's text encoder file; none for the other types",
                 ),
                 io.Combo.Input(
                     "device",

@@ -357,8 +357,7 @@ def test_a_half_downloaded_shard_is_named(tmp_path, folders):
 @pytest.mark.parametrize(
     ("model_type", "sentence"),
     [
-        ("gemma4", "is gemma4, the encoder of LTX-2.5, which ComfyUI cannot run yet"),
-        ("gemma2", r"is gemma2, but this type needs Gemma 3 \(LTX-2\)"),
+        ("gemma2", r"is gemma2, but this type needs Gemma 3 \(LTX-2\) or Gemma 4 \(LTX-2\.5\)"),
         ("llama", "is llama, but this type needs Gemma 3"),
         ("t5", r"is t5, but this type needs Gemma 3 .*; t5 is T5 \(LTX-Video\): change `type`"),
     ],

@@ -1,7 +1,8 @@
 """Sigma schedules of LTX-2 as data, and the token-dependent schedule of LTX-Video and LTX-2.
 
-Values: ltx-pipelines, August 2026 (distilled stage 1 and 2, tiled stage 2); the formula is LTX2Scheduler's, which is
-also that of ComfyUI's LTXVScheduler. Sigma is the noise level in [0, 1], 1 = pure noise.
+Values: ltx-pipelines, August 2026 (distilled stage 1 and 2, tiled stage 2); stage 2 of LTX-2.5 is that of ComfyUI's
+templates for it, whose stage 1 is the same; the formula is LTX2Scheduler's, which is also that of ComfyUI's
+LTXVScheduler. Sigma is the noise level in [0, 1], 1 = pure noise.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ SIGMA_PRESETS: dict[str, tuple[float, ...]] = {
     "distilled stage 1": (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0),
     "distilled stage 2": (0.909375, 0.725, 0.421875, 0.0),
     "distilled stage 2, tiled": (0.625, 0.4, 0.0),
+    "LTX-2.5 stage 2": (0.85, 0.725, 0.4219, 0.0),
 }
 
 # The shift is linear in the number of video tokens through these two points.

@@ -30,6 +30,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "ltx.ic_lora_guides": ["LTXFitVideo", "LTXOutpaintGuide", "LTXInpaintGuide", "LTXGrowMask", "LaplacianBlend"],
         "ltx.tracks": ["LTXTracks", "LTXDrawTracks"],
         "ltx.hdr": ["LTXHDRDecode"],
+        "ltx.decode": ["LTXDecodeSettings"],
     },
     "family-neutral": {
         "any.text_encoders": ["TextEncoderLoader"],

@@ -11,9 +11,15 @@ def need_audio_video_model(model) -> None:
     network = model.model.diffusion_model
     if not hasattr(network, "audio_patchify_proj"):
         raise ValueError(
-            f"model is {type(model.model).__name__}; this node needs an LTX-2 or LTX-2.3 model. For LTX-Video 0.9.x "
-            "use its own guider"
+            f"model is {type(model.model).__name__}; this node needs an LTX-2, LTX-2.3 or LTX-2.5 model. For LTX-Video "
+            "0.9.x use its own guider"
         )
+
+
+def need_audio_vae(vae, name: str) -> None:
+    """Raise ValueError unless a VAE is an audio VAE of LTX-2; `name` is the input it came through."""
+    if not hasattr(vae.first_stage_model, "preprocessor"):
+        raise ValueError(f"{name} is {type(vae.first_stage_model).__name__}: load an LTX-2 audio VAE")
 
 
 def need_blocks(model, name: str, blocks: tuple[int, ...]) -> None:

@@ -114,7 +114,7 @@ def crop(state: State, conditionings: list[Conditioning]) -> tuple[State, list[C
     appended = appended_frames(state, conditionings[0])
     clip = slice(0, state.video.clean.shape[2] - appended)
     video = {name: getattr(state.video, name)[:, :, clip] for name in ("clean", "init", "mask")}
-    gone = ("keyframe_idxs", "guide_attention_entries", "ref_audio")
+    gone = ("keyframe_idxs", "guide_attention_entries", "ref_audio", "generated_keyframes")
     cropped = [[[t, {k: v for k, v in o.items() if k not in gone}] for t, o in c] for c in conditionings]
     return State(state.with_video(**video).video, state.audio), cropped
 

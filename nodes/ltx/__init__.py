@@ -1,1 +1,1 @@
-"""Nodes of LTX-2 and 2.3: their maths is in ltx/ and ltx/ltx2/."""
+"""Nodes of LTX-2, 2.3 and 2.5: their maths is in ltx/ and ltx/ltx2/."""

@@ -51,7 +51,9 @@ class LTXGuidance(io.ComfyNode):
                     tooltip="guidance away from a pass without self-attention in stg_blocks; 0 = off",
                 ),
                 io.String.Input(
-                    "stg_blocks", default="28", tooltip="block numbers from 0, such as 28; LTX-2.3 28, LTX-2 29"
+                    "stg_blocks",
+                    default="28",
+                    tooltip="block numbers from 0, such as 28; LTX-2.3 and LTX-2.5 28, LTX-2 29",
                 ),
                 io.Float.Input(
                     "rescale",
@@ -134,7 +136,9 @@ class LTXMultimodalGuider(io.ComfyNode):
             "all passes of a step in one batch.",
             search_aliases=["MultimodalGuider", "STGGuider", "LTX-2 guidance", "CFGGuider", "audio video guidance"],
             inputs=[
-                io.Model.Input("model", tooltip="LTX-2 or LTX-2.3, full model (distilled models need no guidance)"),
+                io.Model.Input(
+                    "model", tooltip="LTX-2, LTX-2.3 or LTX-2.5, full model (distilled models need no guidance)"
+                ),
                 io.Conditioning.Input("positive", tooltip="positive prompt, with the frame rate set"),
                 io.Conditioning.Input("negative", tooltip="negative prompt, with the frame rate set"),
                 io.Combo.Input(

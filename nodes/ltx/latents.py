@@ -201,5 +201,6 @@ def check_spatial_upsampler(upscale_model) -> None:
     model = getattr(upscale_model, "model", upscale_model)  # ComfyUI 0.27 and older load the bare network
     if not getattr(model, "spatial_upsample", False) or model.in_channels != VIDEO_CHANNELS:
         raise ValueError(
-            "upscale_model is not a spatial LTX latent upsampler: load ltx-2.3-spatial-upscaler-x2 or -x1.5"
+            "upscale_model is not a spatial LTX latent upsampler: load ltx-2.3-spatial-upscaler-x2 or -x1.5, or that "
+            "of LTX-2.5"
         )

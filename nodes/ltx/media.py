@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...ltx.ltx2.checks import need_audio_vae
 from ...ltx.ltx2.media import encode_sound
 from ...ltx.ltx2.presets import IMAGE_CRF
 from ...utils.images import compress_images, fill_and_crop
@@ -26,7 +27,7 @@ class LTXPrepareImage(io.ComfyNode):
                     default=IMAGE_CRF,
                     min=0,
                     max=51,
-                    tooltip="H.264 quality, 0 (unchanged) to 51 (worst); LTX-2 and LTX-2.3: 33",
+                    tooltip="H.264 quality, 0 (unchanged) to 51 (worst); LTX-2 and LTX-2.3: 33, LTX-2.5: 18",
                 ),
                 io.Int.Input(
                     "width",
@@ -86,8 +87,7 @@ class LTXEncodeAudio(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio, audio_vae, length, fps, if_too_short):
-        if not hasattr(audio_vae.first_stage_model, "preprocessor"):
-            raise ValueError(f"audio_vae is {type(audio_vae.first_stage_model).__name__}: load an LTX-2 audio VAE")
+        need_audio_vae(audio_vae, "audio_vae")
         if audio is None:
             raise ValueError("audio is empty: its video has no sound; load a sound, or leave this node out")
         seconds, clip = audio["waveform"].shape[-1] / audio["sample_rate"], length / fps

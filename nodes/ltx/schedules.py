@@ -24,7 +24,8 @@ class LTXSigmaPreset(io.ComfyNode):
                 io.Combo.Input(
                     "preset",
                     options=list(SIGMA_PRESETS),
-                    tooltip="stage 1: 8 steps from pure noise; stage 2: 3 steps from 0.909; tiled: 2 steps from 0.625",
+                    tooltip="stage 1: 8 steps from pure noise; stage 2: 3 steps from 0.909; tiled: 2 steps from 0.625; "
+                    "LTX-2.5 stage 2: 3 steps from 0.85",
                 )
             ],
             outputs=[
@@ -53,7 +54,7 @@ class LTXScheduler(io.ComfyNode):
                     default=30,
                     min=0,
                     max=10000,
-                    tooltip="sampling steps; 0 = as many as the connected model wants: LTX-2.3 30, LTX-2 40",
+                    tooltip="sampling steps; 0 = as many as the connected model wants: LTX-2.3, LTX-2.5 30, LTX-2 40",
                 ),
                 io.Float.Input(
                     "max_shift",

@@ -185,8 +185,8 @@ def test_loader_says_what_a_file_lacks(models, tmp_path, monkeypatch):
     model, vae, audio_vae, file = LTXModelLoader.execute("transformer.safetensors").result
     assert file == "transformer.safetensors"
     assert type(model.model).__name__ == "LTXAV"
-    assert vae.message == "transformer.safetensors has no video VAE: load one with Load VAE"
-    assert audio_vae.message == "transformer.safetensors has no audio VAE: load one with Load LTXV Audio VAE"
+    assert vae.message == "transformer.safetensors has no video VAE: choose a file in vae_name"
+    assert audio_vae.message == "transformer.safetensors has no audio VAE: choose a file in audio_vae_name"
 
 
 def test_loader_names_the_file_it_refuses(models):

@@ -28,7 +28,8 @@ FILES = {
     for path in sorted(GOLDEN.rglob("*/*.json"))
 }
 TOO_LARGE = {"ll2_rollout"}  # its model has 4 MB
-NO_REFERENCE = {"distilled stage 2, tiled"}  # a list that the reference results do not hold
+# lists that the reference results do not hold; tests/graphs/test_ltx25_templates.py has LTX-2.5's from ComfyUI
+NO_REFERENCE = {"distilled stage 2, tiled", "LTX-2.5 stage 2"}
 OWN_MOVES = {"Pitch Up", "Pitch Down", "Yaw Left", "Yaw Right"}  # the reference has none of them
 
 LTX2_GUIDANCE = {

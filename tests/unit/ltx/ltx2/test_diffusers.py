@@ -17,14 +17,14 @@ from comfy.sd import load_diffusion_model_state_dict
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from safetensors import safe_open
 
-from harness.pack import ROOT
+from harness.pack import ROOT, core_is_at_least
 from oner.ltx.ltx2 import conditioning
 from oner.ltx.ltx2.guidance import Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltx2.noise import LatentNoise
 from oner.ltx.ltx2.solvers import make_sampler
 from oner.ltx.ltx2.state import read_state, write_state
-from tiny.ltx import ltx20_checkpoint
+from tiny.ltx import ltx20_checkpoint, ltx25_transformer
 
 FPS = 24.0
 SIGMAS = torch.tensor([0.95, 0.6, 0.25, 0.0])
@@ -66,7 +66,7 @@ def load_tiny(generation):
         with safe_open(ROOT / "tests" / "golden" / "ltx" / "tiny_ltx23.safetensors", "pt") as file:
             state, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
     else:
-        state, metadata = ltx20_checkpoint(seed=0)
+        state, metadata = {"2.0": ltx20_checkpoint, "2.5": ltx25_transformer}[generation](seed=0)
         # Smaller weights: rounding of float32 grows less from block to block.
         state = {key: value * 0.5 if value.ndim == 2 else value for key, value in state.items()}
     prefix = "model.diffusion_model."
@@ -96,6 +96,9 @@ def oracle_for(state, config):
         cross_attn_timestep_scale_multiplier=config["av_ca_timestep_scale_multiplier"],
         rope_type=config["rope_type"],
         perturbed_attn=True,
+        ff_bias=config.get("ff_bias", True),
+        audio_ff_bias=config.get("audio_ff_bias", True),
+        use_keyframes_abs_pos_embedding=config.get("use_keyframes_abs_pos_embedding", False),
     )
     weights = {rename(key): value for key, value in state.items() if "embeddings_connector" not in key}
     network.load_state_dict({k: v for k, v in weights.items() if not k.startswith("text_embedding_projection")})
@@ -105,18 +108,22 @@ def oracle_for(state, config):
     return network.eval()
 
 
-@pytest.fixture(scope="module", params=["2.3", "2.0"])
-def networks(request):
+def load_networks(generation):
     """The same weights in ComfyUI and in diffusers, and the widths of both contexts."""
     with torch.inference_mode():
-        state, metadata = load_tiny(request.param)
+        state, metadata = load_tiny(generation)
         config = json.loads(metadata["config"])["transformer"]
         oracle = oracle_for(state, config)
         model = load_diffusion_model_state_dict(dict(state), model_options={"dtype": torch.float32}, metadata=metadata)
     widths = [config["caption_channels"]] * 2
-    if request.param == "2.3":
+    if generation != "2.0":
         widths = [config["cross_attention_dim"], config["audio_cross_attention_dim"]]
     return model, oracle, widths
+
+
+@pytest.fixture(scope="module", params=["2.3", "2.0"])
+def networks(request):
+    return load_networks(request.param)
 
 
 def tokens(latent):
@@ -243,8 +250,8 @@ CONDITIONS |= {
 }
 
 
-@pytest.mark.parametrize("condition", CONDITIONS.values(), ids=CONDITIONS)
-def test_guided_sampling_agrees_with_diffusers(networks, condition):
+def sample(networks, condition, guidances):
+    """What this pack and what diffusers make of the same start: tokens of video and audio each."""
     model, network, widths = networks
     contexts = [[random(1, 11, width, seed=s + i) for i, width in enumerate(widths)] for s in (10, 20)]
     prompts = [[[torch.cat(context, dim=-1), {"frame_rate": FPS}]] for context in contexts]
@@ -252,7 +259,7 @@ def test_guided_sampling_agrees_with_diffusers(networks, condition):
     state, prompts = condition(read_state({"samples": content}), prompts)
     noise = [random(*part.clean.shape, seed=30 + i) for i, part in enumerate(state.parts)]
 
-    guider = MultimodalGuider(model, *(constant(Guidance(**guidance, stg_blocks=(1,))) for guidance in (VIDEO, AUDIO)))
+    guider = MultimodalGuider(model, *(constant(Guidance(**guidance, stg_blocks=(1,))) for guidance in guidances))
     guider.set_conds(*prompts)
     start = LatentNoise(0, float(SIGMAS[0]), given=noise)
     latent = write_state({}, state)
@@ -265,6 +272,54 @@ def test_guided_sampling_agrees_with_diffusers(networks, condition):
         coordinates = torch.cat([coordinates, own], dim=2)
     masks = [tokens(part.mask)[..., :1] for part in state.parts]
     oracle = Oracle(network, contexts, (coordinates, audio_coordinates(18)), masks)
-    for actual, wanted in zip(output.unbind(), expected(oracle, state, noise, (VIDEO, AUDIO)), strict=True):
-        error = (tokens(actual) - wanted).abs().max() / wanted.abs().max()
+    return [tokens(part) for part in output.unbind()], expected(oracle, state, noise, guidances)
+
+
+def assert_close(found, wanted):
+    for actual, reference in zip(found, wanted, strict=True):
+        error = (actual - reference).abs().max() / reference.abs().max()
         assert error < TOLERANCE
+
+
+@pytest.mark.parametrize("condition", CONDITIONS.values(), ids=CONDITIONS)
+def test_guided_sampling_agrees_with_diffusers(networks, condition):
+    assert_close(*sample(networks, condition, (VIDEO, AUDIO)))
+
+
+class Apart:
+    """diffusers' network of LTX-2.5 with video and audio that do not see each other, and the first frame marked."""
+
+    def __init__(self, network, marked=6):
+        self.network, self.marked = network, marked
+
+    def __getattr__(self, name):
+        return getattr(self.network, name)
+
+    def __call__(self, hidden_states, **inputs):
+        mask = torch.zeros(1, hidden_states.shape[1], 1)
+        mask[:, : self.marked] = 1
+        return self.network(
+            hidden_states=hidden_states, **{**inputs, "isolate_modalities": True}, video_keyframes_mask=mask
+        )
+
+
+@pytest.fixture(scope="module")
+def networks_2_5():
+    model, network, widths = load_networks("2.5")
+    model.model_options["transformer_options"] = {"a2v_cross_attn": False, "v2a_cross_attn": False}
+    return model, network, widths
+
+
+@pytest.mark.skipif(not core_is_at_least("0.33.0"), reason="LTX-2.5 needs ComfyUI 0.33.0")
+@pytest.mark.parametrize("name", ["nothing", "image 0.7", "keyframe 0.6"])
+def test_ltx_2_5_agrees_with_diffusers_where_the_modalities_are_apart(networks_2_5, name):
+    """Feed-forward without bias and the marker of the clip's first frame, which appended keyframes do not get.
+
+    Apart, because ComfyUI has an order of its own of the two attentions between them.
+    """
+    model, network, widths = networks_2_5
+    guidances = ({**VIDEO, "modality": 1.0}, {**AUDIO, "modality": 1.0})
+    found, wanted = sample((model, Apart(network), widths), CONDITIONS[name], guidances)
+    assert_close(found, wanted)
+    _, unmarked = sample((model, Apart(network, marked=0), widths), CONDITIONS[name], guidances)
+    assert (unmarked[0] - wanted[0]).abs().max() > 100 * TOLERANCE * wanted[0].abs().max()

@@ -133,7 +133,7 @@ def stamp(ui: dict[str, Any], workflow: Workflow) -> None:
         if node["type"].startswith("Oner"):
             node["properties"] |= {"cnr_id": PACK_NAME, "ver": pack_version}
         else:
-            node["properties"] |= {"cnr_id": "comfy-core", "ver": CORE_VERSION}
+            node["properties"] |= {"cnr_id": "comfy-core", "ver": workflow.core or CORE_VERSION}
         values = node.get("widgets_values") or []
         node["widgets_values"] = ["fixed" if value == "randomize" else value for value in values]
     for target, model in linked(workflow).items():
@@ -144,6 +144,8 @@ def stamp(ui: dict[str, Any], workflow: Workflow) -> None:
 def note_text(workflow: Workflow) -> str:
     files = {(model.directory, widget_value(workflow, target)): model.url for target, model in linked(workflow).items()}
     parts = [f"# {workflow.title}", workflow.description]
+    if workflow.core:
+        parts.append(f"Needs ComfyUI {workflow.core} or newer.")
     if files:
         links = [f"- `models/{directory}`: [{name}]({url})" for (directory, name), url in files.items()]
         parts += ["## Models", "\n".join(links)]

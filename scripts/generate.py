@@ -86,7 +86,8 @@ def workflow_table() -> str:
     lines = ["| workflow | what |", "| --- | --- |"]
     for workflow in load_all():
         link = f"[{workflow.title}](workflows/{workflow.name}.json)"
-        lines.append(f"| {link} | {cell(workflow.description)} |")
+        needs = f" Needs ComfyUI {workflow.core} or newer." if workflow.core else ""
+        lines.append(f"| {link} | {cell(workflow.description)}{needs} |")
     return "\n".join(lines)
 
 

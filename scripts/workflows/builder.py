@@ -15,6 +15,8 @@ A workflow module declares
     TINY_RESULT  the Video or Recording that the graph then saves
     INPUTS       "node.widget" -> Clip or Sound, for loaders of the input folder: a stand-in under that name (optional)
     TINY_IMAGES  the Images that it saves beside the video (optional)
+    TINY_NODES   id -> (class, inputs) of what stands there on tiny checkpoints, with a comment why (optional)
+    CORE         the oldest ComfyUI that runs it, where that is newer than what the pack needs (optional)
 The node called "prompt", if any, has the widget "text", which `make demo PROMPT=...` sets.
 """
 
@@ -31,6 +33,7 @@ from typing import Any
 from comfy_execution.graph_utils import GraphBuilder, Node, is_link
 
 from harness.media import Clip, Images, Recording, Sound, Video
+from harness.pack import core_is_at_least
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -82,11 +85,22 @@ class Workflow:
     inputs: dict[str, Clip | Sound]
     tiny_without: list[str]
     tiny_images: Images | None
+    tiny_nodes: dict[str, tuple[str, dict[str, Any]]]
+    core: str
 
     def tiny_prompt(self, text: str | None = None) -> Prompt:
         """The prompt that runs on tiny checkpoints, with `text` as its prompt if given."""
         changes = self.tiny if text is None else {**self.tiny, "prompt.text": text}
-        return leave_out(substitute(self.prompt, changes), self.tiny_without)
+        prompt = leave_out(substitute(self.prompt, changes), self.tiny_without)
+        stand_ins = {
+            id: {**prompt[id], "class_type": kind, "inputs": inputs} for id, (kind, inputs) in self.tiny_nodes.items()
+        }
+        return {**prompt, **copy.deepcopy(stand_ins)}
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the ComfyUI of this process is new enough for it."""
+        return not self.core or core_is_at_least(self.core)
 
     def write_inputs(self, folder: Path) -> None:
         """Write a stand-in for every image and video that the prompt loads into an input folder."""
@@ -151,6 +165,8 @@ def read_module(name: str) -> Workflow:
         inputs=getattr(module, "INPUTS", {}),
         tiny_without=getattr(module, "TINY_WITHOUT", []),
         tiny_images=getattr(module, "TINY_IMAGES", None),
+        tiny_nodes=getattr(module, "TINY_NODES", {}),
+        core=getattr(module, "CORE", ""),
     )
 
 
@@ -161,8 +177,9 @@ def check_declarations(module: ModuleType, prompt: Prompt) -> None:
     if sorted(grouped) != sorted(prompt):
         odd = sorted(set(grouped) ^ set(prompt)) or sorted({id for id in grouped if grouped.count(id) > 1})
         raise ValueError(f"{module.__name__}: GROUPS must hold every node once; look at {odd}")
-    unknown = set(getattr(module, "TINY_WITHOUT", [])) - set(prompt)
-    if unknown:
-        raise ValueError(f"{module.__name__}: TINY_WITHOUT names {sorted(unknown)}, which the graph does not have")
+    for name in ("TINY_WITHOUT", "TINY_NODES"):
+        unknown = set(getattr(module, name, [])) - set(prompt)
+        if unknown:
+            raise ValueError(f"{module.__name__}: {name} names {sorted(unknown)}, which the graph does not have")
     inputs = getattr(module, "INPUTS", {})
     substitute(prompt, {**dict.fromkeys(module.MODELS), **dict.fromkeys(inputs), **module.TINY})

@@ -13,6 +13,7 @@ Link = list[Any]  # an output of a node
 
 DEV = "ltx-2.3-22b-dev-fp8.safetensors"
 DISTILLED = "ltx-2.3-22b-distilled-fp8.safetensors"
+OWN_VAES = {"vae_name": "of the model file", "audio_vae_name": "of the model file"}
 UPSCALER = "ltx-2.3-spatial-upscaler-x2-1.1.safetensors"
 DISTILLED_LORA = "ltx-2.3-22b-distilled-lora-384.safetensors"
 ENCODER = "gemma-3-12b-it"
@@ -53,7 +54,7 @@ class Models(NamedTuple):
 
 def load_models(g: Graph, checkpoint: str) -> Models:
     """Nodes model, text_encoder."""
-    file = g.node("OnerLTXModelLoader", "model", title="Model and VAEs", model_name=checkpoint)
+    file = g.node("OnerLTXModelLoader", "model", title="Model and VAEs", model_name=checkpoint, **OWN_VAES)
     encoder = g.node(
         "OnerTextEncoderLoader", "text_encoder", folder=ENCODER, type="ltx-2", projection=file.out(3), device="default"
     )
@@ -211,12 +212,12 @@ def encode_prompts(g: Graph, clip: Link, fps: Link, text: str, negative: str | N
     return timed.out(0), timed.out(1)
 
 
-def load_image(g: Graph, id: str, file: str) -> Link:
+def load_image(g: Graph, id: str, file: str, crf: int = 33) -> Link:
     """An image, compressed as the model was trained to see images; nodes `id`, `id`_compressed."""
     image = g.node("LoadImage", id, image=file)
     title = g.titles[id] + ", compressed"
     prepared = g.node(
-        "OnerLTXPrepareImage", f"{id}_compressed", title=title, image=image.out(0), crf=33, width=0, height=0
+        "OnerLTXPrepareImage", f"{id}_compressed", title=title, image=image.out(0), crf=crf, width=0, height=0
     )
     return prepared.out(0)
 

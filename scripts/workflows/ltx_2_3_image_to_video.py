@@ -59,7 +59,9 @@ def build(g: Graph) -> None:
     parts.save_video(g, models, fps, sampled_2, "ltx-2.3-image", stage_1=sampled_1)
 
 
-def begin_with(g: Graph, models: parts.Models, image: parts.Link, latent: parts.Link, stage: int) -> parts.Link:
+def begin_with(
+    g: Graph, models: parts.Models, image: parts.Link, latent: parts.Link, stage: int, strength: float = 1.0
+) -> parts.Link:
     """The latent with the image as its first frame; node image."""
     return g.node(
         "OnerLTXImageToVideo",
@@ -68,7 +70,7 @@ def begin_with(g: Graph, models: parts.Models, image: parts.Link, latent: parts.
         vae=models.vae,
         start_image=image,
         latent=latent,
-        strength=1.0,
+        strength=strength,
     ).out(0)
 
 

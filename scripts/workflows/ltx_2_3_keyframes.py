@@ -72,21 +72,22 @@ def add_keyframes(
     positive: parts.Link,
     negative: parts.Link,
     latent: parts.Link,
-    stage: int,
+    stage: int | None = None,
+    strength: float = 1.0,
 ) -> tuple[parts.Link, parts.Link, parts.Link]:
-    """Prompts and latent with (image, frame) of every name; nodes NAME_STAGE."""
+    """Prompts and latent with (image, frame) of every name; nodes NAME_STAGE, or NAME where there is one stage."""
     for name, (image, frame) in images.items():
         node = g.node(
             "OnerLTXKeyframe",
-            f"{name}_{stage}",
-            title=f"{name.capitalize()} frame {stage}",
+            f"{name}_{stage}" if stage else name,
+            title=f"{name.capitalize()} frame" + (f" {stage}" if stage else ""),
             positive=positive,
             negative=negative,
             vae=models.vae,
             image=image,
             latent=latent,
             frame=frame,
-            strength=1.0,
+            strength=strength,
         )
         positive, negative, latent = node.out(0), node.out(1), node.out(2)
     return positive, negative, latent

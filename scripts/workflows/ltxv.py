@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_execution.graph_utils import Node
 
 from .builder import Graph, Model
+from .ltx2_parts import OWN_VAES
 
 HUB = "https://huggingface.co/Lightricks/LTX-Video/resolve/main/"
 UPSCALER = "ltxv-spatial-upscaler-0.9.8.safetensors"
@@ -25,7 +26,7 @@ def models(checkpoint: str, **others: str) -> dict[str, Model]:
 
 def load(g: Graph, checkpoint: str) -> tuple[Node, Node]:
     """The checkpoint (model 0, vae 1) and the text encoder."""
-    model = g.node("OnerLTXModelLoader", "model", title="Model and VAE", model_name=checkpoint)
+    model = g.node("OnerLTXModelLoader", "model", title="Model and VAE", model_name=checkpoint, **OWN_VAES)
     encoder = g.node(
         "OnerTextEncoderLoader", "text_encoder", folder=ENCODER, type="ltx-video", projection="none", device="default"
     )

@@ -321,8 +321,8 @@ FAULTS = (
     Fault(
         "LTX: the video VAE of another file passed over",
         "nodes/ltx/loaders.py",
-        "carried if own_vae else vae, audio_vae",
-        "carried if carried is not None else ExecutionBlocker(model_name), audio_vae",
+        'vae_name == OWN and has_part(keys, "vae.")',
+        'has_part(keys, "vae.")',
         ("tests/nodes/ltx/test_ltx25.py",),
     ),
     Fault(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import comfy.utils
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
 from comfy_extras.nodes_lt import EmptyLTXVLatentVideo, LTXVAddGuide
 from comfy_extras.nodes_lt_audio import LTXVEmptyLatentAudio
+from safetensors.torch import save_file
 
 from harness.pack import core_is_at_least
 from oner.ltx.ltx2.conditioning import crop
@@ -53,8 +55,6 @@ def prompt(width=96):
 
 
 def test_the_loader_says_which_comfyui_is_needed_before_it_reads_a_weight(files, monkeypatch):
-    import comfy.utils
-
     read = []
     monkeypatch.setattr(comfy.utils, "load_torch_file", lambda *args, **_: read.append(args))
     if HAS_2_5:
@@ -75,11 +75,18 @@ def test_the_loader_gives_model_and_vaes_of_their_files(loaded, files):
 
 
 def test_a_vae_file_is_taken_instead_of_the_model_files_own(files):
-    own, other = (LTXModelLoader.execute(files["ltx-2.3"], name).result for name in (OWN, files["ltx-vae"]))
-    for _, vae, audio_vae, _ in (own, other):
-        assert (vae.latent_channels, audio_vae.latent_channels) == (128, 8)
-    frames = [vae.decode(noise(1, 128, 2, 2, 2)) for _, vae, _, _ in (own, other)]
-    assert torch.equal(*frames)  # of the same seed
+    import folder_paths
+
+    state, metadata = comfy.utils.load_torch_file(
+        folder_paths.get_full_path("vae", files["ltx-vae"]), return_metadata=True
+    )
+    darker = {key: value / 2 if "decoder.conv_out" in key else value for key, value in state.items()}
+    (folder,) = folder_paths.get_folder_paths("vae")
+    save_file(darker, f"{folder}/darker.safetensors", metadata)
+    own, other = (LTXModelLoader.execute(files["ltx-2.3"], name).result for name in (OWN, "darker.safetensors"))
+    bright, dark = (vae.first_stage_model.decode(noise(1, 128, 2, 2, 2)) for _, vae, _, _ in (own, other))
+    torch.testing.assert_close(dark * 2, bright)
+    assert own[2].latent_channels == other[2].latent_channels == 8  # the sound's is still that of the model file
 
 
 @pytest.mark.parametrize(

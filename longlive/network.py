@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..utils.core import need
+from .graphs import GraphedForwards
 from .kv import KVCache
 
 cast_to = need("comfy.model_management", "cast_to").cast_to
@@ -43,16 +44,16 @@ class CausalNetwork:
     ):
         """With a `compile_backend` one block is compiled and serves all layers, once per number of frames attended.
 
-        `cuda_graphs` leaves it to torch.compile to replay CUDA graphs of it, where it finds that safe.
+        `cuda_graphs` records a forward for each number of frames attended and replays it (graphs.py); it needs weights
+        and a cache that stay where they are.
         """
         self.model = model
         self.dtype = dtype
         self.options = transformer_options or {}
         self.block = self.run_block
-        self.cuda_graphs = cuda_graphs
+        self.graphs = GraphedForwards(self.forward) if cuda_graphs else None
         if compile_backend is not None:
-            mode = "reduce-overhead" if cuda_graphs else None
-            self.block = torch.compile(self.run_block, backend=compile_backend, dynamic=False, mode=mode)
+            self.block = torch.compile(self.run_block, backend=compile_backend, dynamic=False)
 
     @property
     def layers(self) -> int:
@@ -82,24 +83,24 @@ class CausalNetwork:
         """Predicted noise - x0 of a block x [B, C, F, H, W] float32, at one time or at times [B, F], 0 to 1000."""
         if not isinstance(timestep, Tensor):
             timestep = torch.full((x.shape[0], x.shape[2]), timestep, dtype=torch.float32, device=x.device)
-        return self.forward(x.to(self.dtype), timestep, text, rope, cache).float()
+        wave = wan.sinusoidal_embedding_1d(self.model.freq_dim, timestep.flatten()).to(self.dtype)  # [B F, freq_dim]
+        run = self.graphs or self.forward
+        return run(x.to(self.dtype), wave, text, rope, cache.index, cache).float()
 
-    def forward(self, x: Tensor, timestep: Tensor, text: TextKV, rope: Tensor, cache: KVCache) -> Tensor:
-        if self.cuda_graphs:  # what the forward before left in a graph's memory has been read
-            torch.compiler.cudagraph_mark_step_begin()
+    def forward(self, x: Tensor, wave: Tensor, text: TextKV, rope: Tensor, index: Tensor, cache: KVCache) -> Tensor:
+        """Everything that a CUDA graph can hold; `index` is where in the cache the block's tokens go."""
         frames, height, width = x.shape[2:]
         x = pad_to_patch_size(x, self.model.patch_size)
         x = self.model.patch_embedding(x.float()).to(x.dtype)  # [B, D, F, h, w]
         grid = x.shape[2:]
         x = rearrange(x, "b d f h w -> b (f h w) d").contiguous()
-        wave = wan.sinusoidal_embedding_1d(self.model.freq_dim, timestep.flatten()).to(x.dtype)
-        e = self.model.time_embedding(wave).unflatten(0, timestep.shape)  # [B, F, D]
+        e = self.model.time_embedding(wave).unflatten(0, (x.shape[0], frames))  # [B, F, D]
         e0 = rearrange(self.model.time_projection(e), "b f (part d) -> b f part d", part=6)
         used = cache.plan.held * cache.tokens
         for layer, block in enumerate(self.model.blocks):
             self.options["block_index"] = layer
             keys, values = cache.open(layer)
-            x = self.block(block, x, e0, *text[layer], rope, keys, values, cache.index, used)
+            x = self.block(block, x, e0, *text[layer], rope, keys, values, index, used)
             cache.close(layer)
         x = self.model.unpatchify(self.model.head(x, e), grid)
         return x[:, :, :frames, :height, :width]

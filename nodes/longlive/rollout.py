@@ -118,8 +118,8 @@ def compile_inputs() -> list:
             default=False,
             optional=True,
             advanced=True,
-            tooltip="with compile, on an NVIDIA GPU: torch.compile's reduce-overhead mode, which replays CUDA graphs "
-            "where it finds that safe; not yet tried on a GPU",
+            tooltip="on an NVIDIA GPU: record a forward for each number of frames attended and replay it, which spares "
+            "the processor; needs a bounded window, all weights in memory and the cache on the GPU in the model's type",
         ),
     ]
 
@@ -163,10 +163,14 @@ class Run:
             )
         if self.vae is not None:
             check_vae(self.vae, self.model)
-        if self.compile and self.settings.window == UNBOUNDED:
-            raise ValueError("compile needs a bounded window: set window in LongLive Settings, or leave compile off")
-        if self.cuda_graphs and not self.compile:
-            raise ValueError("cuda_graphs is part of compiling: turn compile on, or cuda_graphs off")
+        for name, on in (("compile", self.compile), ("cuda_graphs", self.cuda_graphs)):
+            if on and self.settings.window == UNBOUNDED:
+                raise ValueError(f"{name} needs a bounded window: set window in LongLive Settings, or turn {name} off")
+        if self.cuda_graphs and (self.cache_storage, self.cache_device) != ("model", "gpu"):
+            raise ValueError(
+                f"cuda_graphs needs the cache where it stays, cache_storage is {self.cache_storage} and cache_device "
+                f"{self.cache_device}: set them to model and gpu, or turn cuda_graphs off"
+            )
         if self.cuda_graphs and device_of(self.model).type != "cuda":
             raise ValueError(f"cuda_graphs needs a CUDA device, the model is on {device_of(self.model)}: turn it off")
         if self.cfg != 1.0 and self.negative is None:
@@ -256,7 +260,7 @@ class Progress:
 
 def execute_run(run: Run) -> io.NodeOutput:
     run.check()
-    if run.compile:  # as core's TorchCompileModel: weights that come and go cannot be compiled
+    if run.compile or run.cuda_graphs:  # as core's TorchCompileModel: weights that come and go cannot be compiled
         run = dataclasses.replace(run, model=run.model.clone(disable_dynamic=True))
     identity = run.identity()
     progress = Progress(run.model, device_of(run.model))

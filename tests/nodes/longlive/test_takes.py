@@ -304,8 +304,10 @@ def test_cancelling_before_the_first_block_leaves_nothing(model, vae, output, mo
         ({"settings": Settings(window=6, sink=2, block=2, channels=48)}, "16 latent channels, the preset is for 48"),
         ({"settings": Settings(window=4, sink=6, block=2)}, "sink is 6 and window 4"),
         ({"compile": True, "settings": Settings(window=-1, sink=0, block=2)}, "compile needs a bounded window"),
-        ({"cuda_graphs": True}, "turn compile on"),
-        ({"cuda_graphs": True, "compile": True}, "needs a CUDA device, the model is on cpu"),
+        ({"cuda_graphs": True, "settings": Settings(window=-1, sink=0, block=2)}, "cuda_graphs needs a bounded window"),
+        ({"cuda_graphs": True, "cache_storage": "int8"}, "cache_storage is int8 and cache_device gpu"),
+        ({"cuda_graphs": True, "cache_device": "cpu"}, "cache_storage is model and cache_device cpu"),
+        ({"cuda_graphs": True}, "needs a CUDA device, the model is on cpu"),
         ({"positive": prompt() + prompt()}, "2 prompts at once"),
     ],
 )

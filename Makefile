@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := $(or $(ONER_VENV),.venv)/bin/python
 
-.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench lint format generate workflows pocket pocket-score gallery mutants clean
+.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench gpu-bundle lint format generate workflows pocket pocket-score gallery mutants clean
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py
@@ -29,7 +29,11 @@ parity: setup-test
 	@$(PY) scripts/parity $(DIR)
 
 bench: setup-test
-	@$(PY) bench/speed.py
+	@$(PY) bench/gpu.py
+
+# One archive that measures on a GPU machine without a network: make gpu-bundle [CARDS="89 90"]
+gpu-bundle: setup-test
+	@$(PY) bench/bundle.py $(if $(CARDS),--cards $(CARDS))
 
 lint: setup-test
 	@$(PY) -m ruff check .

@@ -64,15 +64,15 @@ def _with_exact_blocks(
     options = transformer_options or {}
     network = executor.class_obj.diffusion_model
     has_sound = len(conds.get("latent_shapes") or ()) > 1  # else the two never meet
-    if options.get(AS_COMFYUI) or not has_sound or not has_reference(network):
+    if options.get(AS_COMFYUI) or not has_sound or not has_block(network):
         return executor(x, t, c_concat, c_crossattn, control, options, **conds)
     with exact_blocks(network):
         return executor(x, t, c_concat, c_crossattn, control, options, **conds)
 
 
-def has_reference(network) -> bool:
-    """Whether it is LTX-2 or LTX-2.3. No numbers are known of LTX-2.5 (feed-forward without bias) but ComfyUI's."""
-    return hasattr(network, "audio_patchify_proj") and getattr(network, "ff_bias", True)
+def has_block(network) -> bool:
+    """Whether it is an audio-video network: LTX-2, 2.3 or 2.5, of which the block is the same."""
+    return hasattr(network, "audio_patchify_proj")
 
 
 @contextmanager

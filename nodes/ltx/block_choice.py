@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...ltx.ltx2.block_choice import has_reference, with_chosen_block
+from ...ltx.ltx2.block_choice import with_chosen_block
 from ...ltx.ltx2.checks import need_audio_video_model
 
 REFERENCE, COMFYUI = "as the reference", "as ComfyUI computes it"
@@ -21,7 +21,7 @@ class LTXExactBlock(io.ComfyNode):
             "loaders, guiders and samplers do so without this node: it is for graphs without them, and to compare.",
             search_aliases=["LTX-2 fix", "wrong audio", "reference numbers", "compare with ComfyUI"],
             inputs=[
-                io.Model.Input("model", tooltip="LTX-2 or LTX-2.3 model, from any loader"),
+                io.Model.Input("model", tooltip="LTX-2, 2.3 or 2.5 model, from any loader"),
                 io.Combo.Input(
                     "block",
                     options=[REFERENCE, COMFYUI],
@@ -35,9 +35,4 @@ class LTXExactBlock(io.ComfyNode):
     @classmethod
     def execute(cls, model, block):
         need_audio_video_model(model)
-        if block == REFERENCE and not has_reference(model.model.diffusion_model):
-            raise ValueError(
-                f"model is LTX-2.5, of which no reference numbers are known: set block to '{COMFYUI}', or leave the "
-                "node out"
-            )
         return io.NodeOutput(with_chosen_block(model, exact=block == REFERENCE))

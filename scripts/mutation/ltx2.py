@@ -249,13 +249,6 @@ FAULTS = (
         ("tests/unit/ltx/ltx2/test_block.py",),
     ),
     Fault(
-        "LTX-2: LTX-2.5 taken for a model with a reference",
-        "ltx/ltx2/block_choice.py",
-        ' and getattr(network, "ff_bias", True)',
-        "",
-        ("tests/unit/ltx/ltx2/test_block.py",),
-    ),
-    Fault(
         "LTX-2: samplers leave ComfyUI's block",
         "ltx/ltx2/solvers.py",
         "(weigh_references, compute_exactly)",

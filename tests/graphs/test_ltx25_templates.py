@@ -1,8 +1,9 @@
 """The LTX-2.5 workflows against ComfyUI's own templates for it, at the same seeds: the same latents, bit by bit.
 
 The templates video_ltx2_5_t2v, _i2v and _flf2v, written out node by node without their prompt enhancer, on tiny files.
-Both graphs get the model of ComfyUI's loader: what is compared is as ComfyUI computes it. Where a workflow has another
-sampler on purpose, or a strength means something else, the graph is changed to the template's, and the test says so.
+Both graphs get the model of ComfyUI's loader, ours with LTX Exact Block set to what ComfyUI computes. Where a workflow
+has another sampler on purpose, or a strength means something else, the graph is changed to the template's, and the test
+says so.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ def ours(name, **changes):
     }
     for node in prompt.values():
         if node["inputs"].get("model") == ["model", 0]:
-            node["inputs"]["model"] = ["unet", 0]
+            node["inputs"]["model"] = ["block", 0]
+    block = {"model": ["unet", 0], "block": "as ComfyUI computes it"}
+    prompt["block"] = {"class_type": "OnerLTXExactBlock", "inputs": block}
     for target, seed in zip(("noise_1", "noise_2") if "noise_1" in prompt else ("noise",), SEEDS, strict=False):
         prompt[target] = {"class_type": "RandomNoise", "inputs": {"noise_seed": seed}}
     for target, value in changes.items():

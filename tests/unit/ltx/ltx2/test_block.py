@@ -5,7 +5,6 @@ so that these tests can fail on every ComfyUI.
 """
 
 import copy
-from types import SimpleNamespace
 
 import comfy.model_management
 import comfy.ops
@@ -218,13 +217,6 @@ def test_a_block_with_an_input_that_is_not_known_is_kept_and_named(caplog):
 
     assert is_right(Newer)
     assert "takes depth_map, which Oner does not know" in caplog.text
-
-
-def test_ltx_2_5_stays_as_comfyui_computes_it():
-    network = SimpleNamespace(audio_patchify_proj=None, ff_bias=False)
-    assert not block_choice.has_reference(network)
-    assert block_choice.has_reference(SimpleNamespace(audio_patchify_proj=None))
-    assert not block_choice.has_reference(SimpleNamespace())
 
 
 # --- on a model of ComfyUI's loader ----------------------------------------------------------------------------------

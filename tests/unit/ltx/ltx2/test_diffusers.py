@@ -286,8 +286,8 @@ def test_guided_sampling_agrees_with_diffusers(networks, condition):
     assert_close(*sample(networks, condition, (VIDEO, AUDIO)))
 
 
-class Apart:
-    """diffusers' network of LTX-2.5 with video and audio that do not see each other, and the first frame marked."""
+class Marked:
+    """diffusers' network of LTX-2.5 with the tokens of the clip's first frame marked."""
 
     def __init__(self, network, marked=6):
         self.network, self.marked = network, marked
@@ -298,28 +298,20 @@ class Apart:
     def __call__(self, hidden_states, **inputs):
         mask = torch.zeros(1, hidden_states.shape[1], 1)
         mask[:, : self.marked] = 1
-        return self.network(
-            hidden_states=hidden_states, **{**inputs, "isolate_modalities": True}, video_keyframes_mask=mask
-        )
+        return self.network(hidden_states=hidden_states, **inputs, video_keyframes_mask=mask)
 
 
 @pytest.fixture(scope="module")
 def networks_2_5():
-    model, network, widths = load_networks("2.5")
-    model.model_options["transformer_options"] = {"a2v_cross_attn": False, "v2a_cross_attn": False}
-    return model, network, widths
+    return load_networks("2.5")
 
 
 @pytest.mark.skipif(not core_is_at_least("0.33.0"), reason="LTX-2.5 needs ComfyUI 0.33.0")
 @pytest.mark.parametrize("name", ["nothing", "image 0.7", "keyframe 0.6"])
-def test_ltx_2_5_agrees_with_diffusers_where_the_modalities_are_apart(networks_2_5, name):
-    """Feed-forward without bias and the marker of the clip's first frame, which appended keyframes do not get.
-
-    Apart, because ComfyUI has an order of its own of the two attentions between them.
-    """
+def test_ltx_2_5_agrees_with_diffusers(networks_2_5, name):
+    """Feed-forward without bias and the marker of the clip's first frame, which appended keyframes do not get."""
     model, network, widths = networks_2_5
-    guidances = ({**VIDEO, "modality": 1.0}, {**AUDIO, "modality": 1.0})
-    found, wanted = sample((model, Apart(network), widths), CONDITIONS[name], guidances)
+    found, wanted = sample((model, Marked(network), widths), CONDITIONS[name], (VIDEO, AUDIO))
     assert_close(found, wanted)
-    _, unmarked = sample((model, Apart(network, marked=0), widths), CONDITIONS[name], guidances)
+    _, unmarked = sample((model, Marked(network, marked=0), widths), CONDITIONS[name], (VIDEO, AUDIO))
     assert (unmarked[0] - wanted[0]).abs().max() > 100 * TOLERANCE * wanted[0].abs().max()

@@ -13,6 +13,7 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNois
 
 from harness.fingerprint import fingerprint
 from oner.ltx.ltx2 import conditioning
+from oner.ltx.ltx2.block_choice import exact_blocks
 from oner.ltx.ltx2.guidance import Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltx2.noise import LatentNoise
@@ -73,7 +74,8 @@ def reference(model, prompts, latent, step, sigmas=SIGMAS):
     history = []
     for sigma, after in pairwise(sigmas):
         shown = x.float()
-        predicted = calc_cond_batch(inner, asked, shown, sigma[None], model.model_options)
+        with exact_blocks(inner.diffusion_model):
+            predicted = calc_cond_batch(inner, asked, shown, sigma[None], model.model_options)
         level, lower = sigma.double(), after.double()
         velocities = [(shown.double() - core.double()) / level for core in predicted]
         raw = [x - mask * level * velocity for velocity in velocities]

@@ -32,8 +32,10 @@ LOAD = """async ([kind, graph, name]) => {
     else await app.loadGraphData(graph, true, true, name)
     toast.addAlert = addAlert
     const { output, workflow } = await app.graphToPrompt()
-    for (const node of Object.values(output))  // this widget appears when the video has loaded, sooner or later
-        if (node.class_type === 'LoadVideo') node.inputs['video-preview'] ??= ''
+    for (const node of Object.values(output)) {
+        if (node.class_type === 'LoadVideo') node.inputs['video-preview'] ??= ''  // is there once the video has loaded
+        delete node.inputs.audioUI  // the player, which frontend 1.45 queues too
+    }
     const missing = stores.get('missingModel').missingModelCandidates ?? []
     return JSON.parse(JSON.stringify({  // as a file: without what is undefined
         prompt: output, workflow, alerts,

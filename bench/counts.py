@@ -92,11 +92,11 @@ def measure(workflow: Workflow, executor: Executor) -> dict[str, int]:
 
 def main() -> int:
     executor = Executor(BASE)
-    counts = {workflow.name: measure(workflow, executor) for workflow in load_all()}
-    if "--write" in sys.argv:
-        FILE.write_text(json.dumps(counts, indent=2) + "\n")
-        return 0
+    counts = {workflow.name: measure(workflow, executor) for workflow in load_all() if workflow.runs_here}
     known = json.loads(FILE.read_text())
+    if "--write" in sys.argv:  # what only a newer ComfyUI runs keeps the counts that it gave there
+        FILE.write_text(json.dumps({**known, **counts}, indent=2) + "\n")
+        return 0
     failed = False
     for name, current in counts.items():
         for count, value in current.items():

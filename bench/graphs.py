@@ -96,7 +96,8 @@ def main() -> None:
     executor = Executor(BASE)
     known = load_file(arguments.compare) if arguments.compare else {}
     everything: Samples = {}
-    chosen = [w for w in load_all() if not arguments.names or w.name in arguments.names.split(",")]
+    here = [workflow for workflow in load_all() if workflow.runs_here]
+    chosen = [w for w in here if not arguments.names or w.name in arguments.names.split(",")]
     for workflow in chosen[number - 1 :: count]:
         found = run(log, executor, workflow)
         everything |= found

@@ -15,17 +15,11 @@ import statistics
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from unittest.mock import patch
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+import start
 
-from harness import pack
-from harness.base import throw_away
-
-pack.alias_pack()
-BASE = throw_away()
-pack.start_core(BASE.name)
+start.start()
 
 import comfy.ops
 import torch

@@ -28,17 +28,11 @@ CASES = {
 }
 
 
-def lay_out(network: torch.nn.Module, layout: torch.memory_format) -> None:
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv3d):
-            module.to(memory_format=layout)
-
-
 def measure(log: start.Log, name: str, kind: str, shape: tuple[int, ...], tflop: float) -> None:
     vae = weights.vae(kind, tiny=TINY, dtype=DTYPE)
     comfy.model_management.load_models_gpu([vae.patcher], force_full_load=True)
     if TINY:
-        shape = (*shape[:2], 1, 1, 1)
+        shape = (*shape[:2], 2, 2, 2)
     latent = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     network = vae.first_stage_model
     x = latent.to(DEVICE, DTYPE)
@@ -53,12 +47,12 @@ def measure(log: start.Log, name: str, kind: str, shape: tuple[int, ...], tflop:
     add("decoder", lambda: network.decode(x))
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):
         add("decoder, cuDNN benchmark", lambda: network.decode(x))
-        lay_out(network, torch.channels_last_3d)
+        weights.lay_out(network, torch.channels_last_3d)
         add(
             "decoder, channels last, cuDNN benchmark",
             lambda: network.decode(x.to(memory_format=torch.channels_last_3d)),
         )
-    lay_out(network, torch.contiguous_format)
+    weights.lay_out(network, torch.contiguous_format)
     if arguments.compile:
         decode = torch.compile(network.decode, backend="eager" if TINY else "inductor", dynamic=False)
         add("decoder, compiled", lambda: decode(x))

@@ -130,7 +130,6 @@ def full_guidance(model) -> Guidance:
 ARMS: dict[str, Callable] = {
     "core": core_guider,
     "cudnn": lambda model, case: core_guider(with_cudnn(model), case),
-    "compiled": lambda model, case: core_guider(with_compile(model), case),
     "cudnn compiled": lambda model, case: core_guider(with_compile(with_cudnn(model)), case),
     "exact": lambda model, case: core_guider(with_exact_block(model), case),
     "phases": phases,

@@ -93,9 +93,7 @@ def autoencoders(size: Size) -> dict[str, torch.nn.Module]:
         module.load_state_dict(weights.random_state(make_vae, size.dtype))
         found[name] = module.to(DEVICE, size.dtype)
     last = copy.deepcopy(found["full VAE"])
-    for module in last.modules():
-        if isinstance(module, torch.nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)
+    weights.lay_out(last, torch.channels_last_3d)
     return {**found, "full VAE, channels last": last}
 
 

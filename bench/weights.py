@@ -131,3 +131,10 @@ def vae(kind: str, *, tiny: bool, dtype: torch.dtype):
     }
     metadata = {"config": json.dumps({"vae": TINY_LTX})} if kind == "ltx-2" and tiny else None
     return comfy.sd.VAE(sd=random_state(makers[kind], dtype), dtype=dtype, metadata=metadata)
+
+
+def lay_out(network: torch.nn.Module, layout: torch.memory_format) -> None:
+    """Give the weights of all 3D convolutions a memory layout."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.to(memory_format=layout)

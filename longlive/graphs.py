@@ -13,9 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from .kv import KVCache
+from .kv import KVCache, TextKV
 
-TextKV = list[tuple[Tensor, Tensor]]
 WARM_UP = 2  # forwards before recording: what compiles or plans on its first call must not be in a graph
 
 

@@ -17,6 +17,8 @@ apply_rope1 = need("comfy.ldm.flux.math", "apply_rope1").apply_rope1
 
 STORAGE = ("model", "int8")
 
+TextKV = list[tuple[Tensor, Tensor]]  # a layer's text keys and values, each [B, L, D]
+
 
 def quantise(x: Tensor) -> tuple[Tensor, Tensor]:
     """x [B, N, n, d] as int8 and one bfloat16 scale per token and head [B, N, n, 1]."""

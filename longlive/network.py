@@ -15,15 +15,13 @@ from torch import Tensor
 
 from ..utils.core import need
 from .graphs import GraphedForwards
-from .kv import KVCache
+from .kv import KVCache, TextKV
 
 cast_to = need("comfy.model_management", "cast_to").cast_to
 pad_to_patch_size = need("comfy.ldm.common_dit", "pad_to_patch_size").pad_to_patch_size
 apply_rope1 = need("comfy.ldm.flux.math", "apply_rope1").apply_rope1
 attention_module = need("comfy.ldm.modules.attention", "optimized_attention")
 wan = need("comfy.ldm.wan.model", "sinusoidal_embedding_1d", "WanModel.unpatchify", "WanAttentionBlock", "repeat_e")
-
-TextKV = list[tuple[Tensor, Tensor]]  # a layer's text keys and values, each [B, L, D]
 
 
 def per_token(e: Tensor, x: Tensor) -> Tensor:

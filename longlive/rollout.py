@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from .cache import SlotTable
-from .kv import KVCache
-from .network import CausalNetwork, TextKV
+from .kv import KVCache, TextKV
+from .network import CausalNetwork
 from .presets import UNBOUNDED, Settings
 from .rope import RopeTables
 from .schedule import HARD_CUT, KEEP_SINK, NEW_SINK, SHOT_CUT

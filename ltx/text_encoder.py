@@ -37,7 +37,6 @@ MAX_TOKENS = 1024
 T5_TOKENS = 128  # LTX-Video pads shorter prompts to this
 # core's names for LTX-2's encoders in token dicts, for any size here; in LoRA keys both are called gemma3_12b
 KEY, KEY_4 = "gemma3_12b", "gemma4"
-GEMMA_4 = ("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text")
 PROJECTION = "text_embedding_projection."
 V1 = {"aggregate_embed.weight"}
 V2 = {f"{kind}_aggregate_embed.{part}" for kind in ("video", "audio") for part in ("weight", "bias")}
@@ -261,8 +260,8 @@ def load_gemma(
     """
     place, options = Path(folder), model_options or {}
     raw = hf_folder.read_config(place)
-    text_encoders.check_architecture(place, raw, "gemma3", "gemma3_text", *GEMMA_4)
-    key = KEY_4 if raw["model_type"] in GEMMA_4 else KEY
+    text_encoders.check_architecture(place, raw, "gemma3", "gemma3_text", *text_encoders.GEMMA_4)
+    key = KEY_4 if raw["model_type"] in text_encoders.GEMMA_4 else KEY
     if key == KEY_4:
         need_core_for_2_5(f"{place} (Gemma 4)")
     config = (gemma4 if key == KEY_4 else gemma).text_config(place, raw)

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from . import hf_folder
 
+GEMMA_4 = ("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text")
 FAMILIES = {
     "t5": "T5 (LTX-Video)",
     "umt5": "UMT5 (Wan)",
     **dict.fromkeys(("gemma3", "gemma3_text"), "Gemma 3 (LTX-2)"),
-    **dict.fromkeys(("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text"), "Gemma 4 (LTX-2.5)"),
+    **dict.fromkeys(GEMMA_4, "Gemma 4 (LTX-2.5)"),
 }
 UNUSED_T5 = ("decoder.", "lm_head.")
 

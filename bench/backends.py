@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from comfy.ldm.modules.attention import get_attention_function
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -35,7 +36,17 @@ def cudnn_first(
     return out if skip_output_reshape else out.transpose(1, 2).flatten(2)
 
 
-def with_cudnn(model):
+def with_override(model, attention: Callable):
     model = model.clone()
-    model.model_options.setdefault("transformer_options", {})["optimized_attention_override"] = cudnn_first
+    model.model_options.setdefault("transformer_options", {})["optimized_attention_override"] = attention
     return model
+
+
+def with_cudnn(model):
+    return with_override(model, cudnn_first)
+
+
+def with_sage(model):
+    """SageAttention as ComfyUI calls it; lossy: 8-bit products of queries and keys."""
+    sage = get_attention_function("sage")
+    return with_override(model, lambda _core, *tensors, **options: sage(*tensors, **options))

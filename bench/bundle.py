@@ -28,6 +28,7 @@ from harness import pack
 WHEELS = """alembic annotated-types av blake3 comfy-aimdo comfy-angle comfy-kitchen greenlet kornia kornia_rs
 lazy-importer Mako pydantic pydantic-settings pydantic_core PyOpenGL python-dotenv simpleeval spandrel SQLAlchemy
 torchsde trampoline typing-inspection"""
+OPTIONAL = ["sageattention==1.0.6"]  # of Python alone; needs triton, which torch brings
 GLIBC = (17, 24, 26, 27, 28, 31, 34)
 PACK = ["__init__.py", "nodes", "ltx", "wan", "longlive", "samplers", "utils", "scripts", "bench", "pyproject.toml"]
 PACK += ["tests/gpu", "tests/conftest.py", "web"]
@@ -46,7 +47,7 @@ exec python3 oner/bench/gpu.py "${recorded[@]}" "$@"
 
 
 def download(folder: Path, python: str) -> list[Path]:
-    names = [f"{name}=={version(name)}" for name in WHEELS.split()]
+    names = [f"{name}=={version(name)}" for name in WHEELS.split()] + OPTIONAL
     platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC] + ["--platform=manylinux2014_x86_64"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += [f"--python-version={python}", "--implementation=cp", *platforms, "--dest", str(folder), *names]

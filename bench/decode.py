@@ -52,10 +52,11 @@ def measure(log: start.Log, name: str, kind: str, shape: tuple[int, ...], tflop:
             "decoder, channels last, cuDNN benchmark",
             lambda: network.decode(x.to(memory_format=torch.channels_last_3d)),
         )
-    weights.lay_out(network, torch.contiguous_format)
     if arguments.compile:
         decode = torch.compile(network.decode, backend="eager" if TINY else "inductor", dynamic=False)
-        add("decoder, compiled", lambda: decode(x))
+        last = x.to(memory_format=torch.channels_last_3d)
+        add("decoder, channels last, compiled", lambda: decode(last))
+    weights.lay_out(network, torch.contiguous_format)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ import comfy.nested_tensor
 import comfy.samplers
 import torch
 import weights
-from backends import with_cudnn
+from backends import with_cudnn, with_sage
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from torch import Tensor
@@ -64,9 +64,9 @@ class Case:
 
 
 BOTH = ("core", "cudnn")
-WAN = (*BOTH, "phases", "cudnn compiled")
+WAN = (*BOTH, "sage", "phases", "cudnn compiled")
 GUIDED = ("multimodal", "core cfg", "multimodal cfg", "multimodal 4 passes")
-LTX = ("core", "exact", "cudnn", "cudnn compiled")
+LTX = ("core", "exact", "cudnn", "sage", "cudnn compiled")
 SOUND = (1, 8, 126, 16)
 CASES = {
     "wan-1.3b-480p": Case("wan-1.3b", (1, 16, 21, 60, 104), WAN, tflop=283.0),
@@ -77,7 +77,7 @@ CASES = {
     "wan-5b-720p": Case("wan-5b", (1, 48, 31, 44, 80), BOTH, tflop=517.0),
     "wan-14b-480p": Case("wan-14b", (1, 16, 21, 60, 104), (*BOTH, "phases"), rounds=1, tflop=1678.0),
     "wan-14b-720p": Case("wan-14b", (1, 16, 21, 90, 160), BOTH, steps=2, tflop=6523.0, warm=False),
-    "wan-1.3b-480p-fp8": Case("wan-1.3b", (1, 16, 21, 60, 104), BOTH, tflop=283.0, fp8=True),
+    "wan-1.3b-480p-fp8": Case("wan-1.3b", (1, 16, 21, 60, 104), (*BOTH, "sage"), tflop=283.0, fp8=True),
 }
 
 
@@ -130,6 +130,7 @@ def full_guidance(model) -> Guidance:
 ARMS: dict[str, Callable] = {
     "core": core_guider,
     "cudnn": lambda model, case: core_guider(with_cudnn(model), case),
+    "sage": lambda model, case: core_guider(with_sage(model), case),
     "cudnn compiled": lambda model, case: core_guider(with_compile(with_cudnn(model)), case),
     "exact": lambda model, case: core_guider(with_exact_block(model), case),
     "phases": phases,

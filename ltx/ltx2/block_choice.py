@@ -27,7 +27,6 @@ log = logging.getLogger("oner")
 
 _av_model = need("comfy.ldm.lightricks.av_model", "BasicAVTransformerBlock")
 _extension = need("comfy.patcher_extension", "WrappersMP.APPLY_MODEL", "add_wrapper_with_key")
-_ops = need("comfy.ops", "disable_weight_init")
 
 KEY = "oner_exact_block"
 AS_COMFYUI = "oner_block_of_comfyui"  # transformer option: ComfyUI's block is wanted, right or not
@@ -146,7 +145,8 @@ def _try(block_class: Any, **options) -> Tensor:
 
     sizes = {"v_dim": VIDEO, "a_dim": AUDIO, "v_context_dim": VIDEO, "a_context_dim": AUDIO}
     heads = {"v_heads": 1, "a_heads": 1, "vd_head": VIDEO, "ad_head": AUDIO}
-    block = block_class(**sizes, **heads, dtype=torch.float32, device="cpu", operations=_ops.disable_weight_init)
+    # torch's own layers: under dynamic VRAM core's have no weights until a file is loaded
+    block = block_class(**sizes, **heads, dtype=torch.float32, device="cpu", operations=torch.nn)
     for parameter in block.parameters():
         parameter.copy_(random(*parameter.shape))
     _, sound = block(

@@ -6,6 +6,7 @@ so that these tests can fail on every ComfyUI.
 
 import copy
 
+import comfy.memory_management
 import comfy.model_management
 import comfy.ops
 import pytest
@@ -208,6 +209,14 @@ def test_the_verdict_on_cores_block_is_what_a_comparison_says():
     cores, expected = run(block, x, inputs), formula(block, x, inputs)
     same = all(relative(a, b) < 1e-5 for a, b in zip(cores, expected, strict=True))
     assert is_right(BasicAVTransformerBlock) == same
+
+
+def test_blocks_are_told_apart_where_cores_layers_have_no_weights_until_a_file_is_loaded(monkeypatch):
+    """Dynamic VRAM, which is what ComfyUI runs with on most GPUs."""
+    monkeypatch.setattr(comfy.memory_management, "aimdo_enabled", True)
+    assert comfy.ops.disable_weight_init.Linear(2, 2).weight is None, "no longer lazy: this test tests nothing"
+    assert is_right.__wrapped__(Right)
+    assert not is_right.__wrapped__(LateBlock)
 
 
 def test_a_block_with_an_input_that_is_not_known_is_kept_and_named(caplog):

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.causal import wan_weights
-from oner.longlive.loader import apply_lora, is_causal, load_patcher, load_reported, save_clean
+from oner.longlive.loader import apply_lora, fingerprint, is_causal, load_patcher, load_reported, save_clean
 from oner.longlive.patcher import check_model, check_vae
 
 FP32 = {"dtype": torch.float32}
@@ -78,6 +78,17 @@ def test_a_model_can_be_loaded_anew_for_hooks_and_more_devices(model_file):
     again = factory(*arguments, disable_dynamic=True)
     assert is_causal(again)
     assert same(again, load_file(str(model_file)))
+
+
+def test_a_model_keeps_its_name_when_comfyui_casts_weights_that_are_loaded(model_file):
+    patcher = load_patcher(model_file, model_options=FP32)
+    patcher.model.manual_cast_dtype = torch.float16  # what it computes in
+    before, block = fingerprint(patcher), patcher.model.diffusion_model.blocks[0]
+    with torch.inference_mode():
+        block.modulation = torch.nn.Parameter(block.modulation.half(), requires_grad=False)
+        assert fingerprint(patcher) == before
+        block.modulation = torch.nn.Parameter(block.modulation + 1, requires_grad=False)
+        assert fingerprint(patcher) != before
 
 
 def test_a_clean_file_is_causal_for_core(weights, tmp_path):

@@ -19,7 +19,7 @@ class Worker:
     """Calls `work` with every tensor given to `add`, in order. Not `threaded`: within `add`."""
 
     def __init__(self, work: Callable[[Tensor], None], device: torch.device, *, threaded: bool = True):
-        self.work = work
+        self.work, self.device = work, device
         self.failure: BaseException | None = None
         self.inference = torch.is_inference_mode_enabled()  # is a state of the thread
         self.stream = torch.cuda.Stream(device) if threaded and device.type == "cuda" else None
@@ -34,7 +34,8 @@ class Worker:
         if self.thread is None:
             self.work(x)
         else:
-            self.waiting.put((x, None if self.stream is None else torch.cuda.current_stream(x.device).record_event()))
+            ready = None if self.stream is None else torch.cuda.current_stream(self.device).record_event()
+            self.waiting.put((x, ready))
 
     def check(self) -> None:
         if self.failure is not None:
@@ -71,6 +72,7 @@ class Worker:
             return
         with torch.cuda.stream(self.stream):
             self.stream.wait_event(ready)
-            x.record_stream(self.stream)  # its memory may be reused only when this stream has read it
+            if x.is_cuda:  # given latents may lie on the CPU
+                x.record_stream(self.stream)  # its memory may be reused only when this stream has read it
             yield
             self.stream.synchronize()

@@ -39,3 +39,12 @@ def test_a_job_runs_outside_the_streams_of_the_caller():
     worker.close()
     assert streams == [worker.stream]
     assert worker.stream != torch.cuda.current_stream()
+
+
+def test_a_job_may_bring_a_tensor_from_the_cpu():
+    device, done = torch.device("cuda"), []
+    worker = Worker(lambda x: done.append(x.to(device) + 1), device)
+    worker.add(torch.arange(4.0))
+    worker.close()
+    worker.check()
+    assert done[0].tolist() == [1, 2, 3, 4]

@@ -40,13 +40,15 @@ Samples = dict[str, Tensor]
 
 
 def tensors(value: object) -> list[Tensor]:
-    """The tensors in a node's output: of a latent, an image, a sound."""
+    """The tensors in a node's output: of a latent, an image, a sound, a prompt."""
     if isinstance(value, Tensor):
         return [value]
     if getattr(value, "is_nested", False):
         return list(value.unbind())  # type: ignore[attr-defined]
     if isinstance(value, dict):
         return [t for key in ("samples", "waveform", "noise_mask") if key in value for t in tensors(value[key])]
+    if isinstance(value, list):  # a CONDITIONING: pairs of what a text encoder gave and a dict
+        return [pair[0] for pair in value if isinstance(pair, list | tuple) and pair and isinstance(pair[0], Tensor)]
     return []
 
 
@@ -63,8 +65,6 @@ def samples(name: str, slots: dict[str, list]) -> Samples:
 
 
 def run(log: start.Log, executor: Executor, workflow: Workflow) -> Samples:
-    workflow.write_tiny_models(executor.base / "models")
-    workflow.write_inputs(executor.base / "input")
     found: Samples = {}
     with log.trying(f"{workflow.name}, {arguments.kind}"):
         result = executor.run(workflow.tiny_prompt())
@@ -98,7 +98,13 @@ def main() -> None:
     everything: Samples = {}
     here = [workflow for workflow in load_all() if workflow.runs_here]
     chosen = [w for w in here if not arguments.names or w.name in arguments.names.split(",")]
-    for workflow in chosen[number - 1 :: count]:
+    mine = chosen[number - 1 :: count]
+    for workflow in mine:
+        workflow.write_tiny_models(executor.base / "models")
+        workflow.write_inputs(executor.base / "input")
+    if arguments.kind == "dynamic":
+        start.turn_on_dynamic_vram()
+    for workflow in mine:
         found = run(log, executor, workflow)
         everything |= found
         if known and found:

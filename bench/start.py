@@ -35,7 +35,7 @@ def parse(doc: str | None, **extra: dict) -> argparse.Namespace:
 
 
 def start(base: Path | None = None, *, dynamic: bool = False, **arguments: bool | str) -> None:
-    """Import ComfyUI with `arguments` of its command line set; `dynamic` as main.py turns on dynamic VRAM."""
+    """Import ComfyUI with `arguments` of its command line set, and ready for dynamic VRAM if `dynamic`."""
     pack.alias_pack()
     if not pack.start_core(None if base is None else str(base)):
         sys.exit("no ComfyUI found: set COMFYUI_PATH")
@@ -43,20 +43,30 @@ def start(base: Path | None = None, *, dynamic: bool = False, **arguments: bool 
 
     for name, value in arguments.items():
         setattr(args, name, value)
-    if dynamic and not args.cpu:
+    if dynamic and not args.cpu:  # before torch starts CUDA, as main.py has it
         import comfy_aimdo.control
 
         comfy_aimdo.control.init()
-        import comfy.memory_management
-        import comfy.model_management
-        import comfy.model_patcher
 
-        headroom = int(args.vram_headroom * 1024**3)
-        devices = comfy.model_management.get_all_torch_devices()
-        if not comfy_aimdo.control.init_devices((device.index, headroom) for device in devices):
-            raise RuntimeError("comfy-aimdo does not work here: no dynamic VRAM")
-        comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic
-        comfy.memory_management.aimdo_enabled = True
+
+def turn_on_dynamic_vram() -> None:
+    """As main.py does; layers that are made from now on have no weights until a file is loaded."""
+    import comfy.memory_management
+    import comfy.model_management
+    import comfy.model_patcher
+    from comfy.cli_args import args
+
+    if args.cpu:
+        return
+    import comfy_aimdo.control
+
+    headroom = int(args.vram_headroom * 1024**3)
+    devices = comfy.model_management.get_all_torch_devices()
+    if not comfy_aimdo.control.init_devices((device.index, headroom) for device in devices):
+        raise RuntimeError("comfy-aimdo does not work here: no dynamic VRAM")
+    comfy_aimdo.control.set_log_error()
+    comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic
+    comfy.memory_management.aimdo_enabled = True
 
 
 def device():

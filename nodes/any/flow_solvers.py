@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...samplers.flow_solvers import FLOW_SOLVERS, flow_sampler
+from ..node import Node
 
 
-class FlowSampler(io.ComfyNode):
+class FlowSampler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -8,6 +8,7 @@ from ...samplers.per_step import with_step_change
 from ...utils.latent_statistics import compress_tones, match_statistics, normalise
 from ...utils.latents import video_part, with_video_part
 from ...utils.numbers import parse_numbers
+from ..node import Node
 
 PER_FRAME = io.Boolean.Input(
     "per_frame", default=False, advanced=True, tooltip="measure each frame by itself instead of the whole clip"
@@ -51,7 +52,7 @@ def require_frames(video, reference, per_frame: bool) -> None:
         )
 
 
-class LatentAdaIN(io.ComfyNode):
+class LatentAdaIN(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -85,7 +86,7 @@ class LatentAdaIN(io.ComfyNode):
         return io.NodeOutput(with_video_part(latent, match_statistics(video, other.to(video), factor, per_frame)))
 
 
-class LatentNormalise(io.ComfyNode):
+class LatentNormalise(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -113,7 +114,7 @@ class LatentNormalise(io.ComfyNode):
         return io.NodeOutput(with_video_part(latent, normalise(video, mean, std, percentile, factor, clip_outliers)))
 
 
-class LatentToneMap(io.ComfyNode):
+class LatentToneMap(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -137,7 +138,7 @@ class LatentToneMap(io.ComfyNode):
         return io.NodeOutput(with_video_part(latent, compress_tones(video_part(latent["samples"]), compression)))
 
 
-class PerStepAdaIN(io.ComfyNode):
+class PerStepAdaIN(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -168,7 +169,7 @@ class PerStepAdaIN(io.ComfyNode):
         return io.NodeOutput(with_step_change(model, parse_factors(factors), change))
 
 
-class PerStepNormalise(io.ComfyNode):
+class PerStepNormalise(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

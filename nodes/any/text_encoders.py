@@ -9,6 +9,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from ..node import Node
 from ..paths import encoder_folder
 
 NONE = "none"
@@ -47,7 +48,7 @@ def find_projection(name: str) -> Path:
     raise ValueError(f"{name} is not in {', '.join(PROJECTION_FOLDERS)}: press R to read them again")
 
 
-class TextEncoderLoader(io.ComfyNode):
+class TextEncoderLoader(Node):
     @classmethod
     def define_schema(cls):
         folders = encoder_folders()

@@ -19,6 +19,7 @@ from ...ltx.ltxv.stg import MODES
 from ...utils.numbers import parse_numbers
 from ..ltx.guider import parse_blocks as parse_ltx2_blocks
 from ..ltxv.guidance import parse_block_lists, parse_blocks
+from ..node import Node
 from .schemas import number, prompts, schema
 
 log = logging.getLogger("oner")
@@ -36,7 +37,7 @@ def guider_inputs() -> list:
 # --- guidance of LTX-Video -------------------------------------------------------------------------------------------
 
 
-class ApplySTG(io.ComfyNode):
+class ApplySTG(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Model.Input("model"), io.String.Input("block_indices", default="14, 19")]
@@ -51,7 +52,7 @@ class ApplySTG(io.ComfyNode):
         return io.NodeOutput(marked)
 
 
-class OldSTGGuider(io.ComfyNode):
+class OldSTGGuider(Node):
     NODE_ID = "STGGuider"
 
     @classmethod
@@ -72,7 +73,7 @@ class OldSTGGuiderNode(OldSTGGuider):
     NODE_ID = "STGGuiderNode"
 
 
-class STGAdvancedPresets(io.ComfyNode):
+class STGAdvancedPresets(Node):
     @classmethod
     def define_schema(cls):
         presets = io.Combo.Input("preset", options=[CUSTOM, *PACK_PRESETS], default="13b Balanced")
@@ -83,7 +84,7 @@ class STGAdvancedPresets(io.ComfyNode):
         return io.NodeOutput(PACK_PRESETS.get(preset))
 
 
-class STGGuiderAdvanced(io.ComfyNode):
+class STGGuiderAdvanced(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -140,7 +141,7 @@ class STGGuiderAdvanced(io.ComfyNode):
         return io.NodeOutput(LTXVGuider(model, positive, negative, schedule, MODES[0]))
 
 
-class APGGuider(io.ComfyNode):
+class APGGuider(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -170,7 +171,7 @@ class APGGuider(io.ComfyNode):
 # --- guidance of LTX-2 -----------------------------------------------------------------------------------------------
 
 
-class GuiderParameters(io.ComfyNode):
+class GuiderParameters(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -195,7 +196,7 @@ class GuiderParameters(io.ComfyNode):
         return io.NodeOutput({**(parameters or {}), modality: values})
 
 
-class OldMultimodalGuider(io.ComfyNode):
+class OldMultimodalGuider(Node):
     @classmethod
     def define_schema(cls):
         inputs = [*guider_inputs(), ParametersType.Input("parameters"), io.String.Input("skip_blocks", default="")]

@@ -22,6 +22,7 @@ from ..ltx.conditioning import LTXReferenceAudio, LTXReferenceVideo
 from ..ltx.hdr import BOTH, LTXHDRDecode
 from ..ltx.ic_lora_guides import CUT, REFUSE, LaplacianBlend, LTXGrowMask, LTXInpaintGuide
 from ..ltx.tracks import draw
+from ..node import Node
 from ..paths import output_prefix
 from .schemas import number, prompts, prompts_and_latent, schema, whole
 
@@ -59,7 +60,7 @@ def pixel_size(latent: dict) -> tuple[int, int]:
 # --- guides ----------------------------------------------------------------------------------------------------------
 
 
-class AddGuideAdvanced(io.ComfyNode):
+class AddGuideAdvanced(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -84,7 +85,7 @@ class AddGuideAdvanced(io.ComfyNode):
         return LTXVAddGuide.execute(positive, negative, vae, latent, image, frame_idx, strength)
 
 
-class ImgToVideoAdvanced(io.ComfyNode):
+class ImgToVideoAdvanced(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -124,7 +125,7 @@ class ImgToVideoAdvanced(io.ComfyNode):
         return LTXVImgToVideo.execute(positive, negative, image, vae, width, height, length, batch_size, strength)
 
 
-class AddLatentGuide(io.ComfyNode):
+class AddLatentGuide(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -165,7 +166,7 @@ def iclora_inputs() -> list:
     ]
 
 
-class AddVideoICLoRAGuide(io.ComfyNode):
+class AddVideoICLoRAGuide(Node):
     @classmethod
     def define_schema(cls):
         return schema("LTXAddVideoICLoRAGuide", "LTX Reference Video", iclora_inputs(), prompts_and_latent())
@@ -219,7 +220,7 @@ class AddVideoICLoRAGuideAdvanced(AddVideoICLoRAGuide):
         return schema("LTXAddVideoICLoRAGuideAdvanced", "LTX Reference Video", inputs, prompts_and_latent())
 
 
-class SetAudioRefTokens(io.ComfyNode):
+class SetAudioRefTokens(Node):
     @classmethod
     def define_schema(cls):
         inputs = [*prompts(), io.Latent.Input("audio_latent")]
@@ -238,7 +239,7 @@ class SetAudioRefTokens(io.ComfyNode):
 # --- masks, tracks, light --------------------------------------------------------------------------------------------
 
 
-class InpaintPreprocess(io.ComfyNode):
+class InpaintPreprocess(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Image.Input("images"), io.Mask.Input("mask")]
@@ -250,7 +251,7 @@ class InpaintPreprocess(io.ComfyNode):
         return LTXInpaintGuide.execute(images[:frames], mask[:frames])
 
 
-class DilateVideoMask(io.ComfyNode):
+class DilateVideoMask(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -269,7 +270,7 @@ class DilateVideoMask(io.ComfyNode):
         return LTXGrowMask.execute(mask, spatial_radius, temporal_radius if mask.shape[0] > 1 else 0)
 
 
-class LaplacianPyramidBlend(io.ComfyNode):
+class LaplacianPyramidBlend(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -287,7 +288,7 @@ class LaplacianPyramidBlend(io.ComfyNode):
         return LaplacianBlend.execute(image_a, image_b, mask, mask_low_res_dilation, lengths)
 
 
-class SparseTrackEditor(io.ComfyNode):
+class SparseTrackEditor(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -308,7 +309,7 @@ class SparseTrackEditor(io.ComfyNode):
         return io.NodeOutput(json.dumps(points))
 
 
-class DrawTracks(io.ComfyNode):
+class DrawTracks(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -323,7 +324,7 @@ class DrawTracks(io.ComfyNode):
         return io.NodeOutput(draw(motion.tracks_of(read_tracks(tracks)), width, height))
 
 
-class HDRDecodePostprocess(io.ComfyNode):
+class HDRDecodePostprocess(Node):
     @classmethod
     def define_schema(cls):
         inputs = [

@@ -10,13 +10,14 @@ from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
 from ...ltx.ltxv.segments import cross_fade, tile_ranges
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
+from ..node import Node
 from .schemas import number, schema, whole
 
 STATISTICS = [number("target_mean", 0.0, -10.0, 10.0), number("target_std", 1.0, 0.0, 10.0)]
 STATISTICS += [number("percentile", 95.0, 50.0, 100.0)]
 
 
-class AdainLatent(io.ComfyNode):
+class AdainLatent(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -32,7 +33,7 @@ class AdainLatent(io.ComfyNode):
         return LatentAdaIN.execute(latents, reference, factor, per_frame)
 
 
-class StatNormLatent(io.ComfyNode):
+class StatNormLatent(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Latent.Input("latents"), *STATISTICS, number("factor", 1.0, 0.0, 1.0)]
@@ -44,7 +45,7 @@ class StatNormLatent(io.ComfyNode):
         return LatentNormalise.execute(latents, target_mean, target_std, percentile, factor, clip_outliers)
 
 
-class PerStepAdainPatcher(io.ComfyNode):
+class PerStepAdainPatcher(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -60,7 +61,7 @@ class PerStepAdainPatcher(io.ComfyNode):
         return PerStepAdaIN.execute(model, factors, reference, per_frame)
 
 
-class PerStepStatNormPatcher(io.ComfyNode):
+class PerStepStatNormPatcher(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -76,7 +77,7 @@ class PerStepStatNormPatcher(io.ComfyNode):
         return PerStepNormalise.execute(model, factors, target_mean, target_std, percentile, clip_outliers)
 
 
-class SelectLatents(io.ComfyNode):
+class SelectLatents(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -101,7 +102,7 @@ class SelectLatents(io.ComfyNode):
         return io.NodeOutput(chosen)
 
 
-class ImgToVideoConditionOnly(io.ComfyNode):
+class ImgToVideoConditionOnly(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -122,7 +123,7 @@ class ImgToVideoConditionOnly(io.ComfyNode):
         return LTXVImgToVideoInplace.execute(vae, image, latent, strength, False)
 
 
-class AddLatents(io.ComfyNode):
+class AddLatents(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Latent.Input("latents1"), io.Latent.Input("latents2")]
@@ -144,7 +145,7 @@ def full_mask(latent: dict) -> torch.Tensor:
     return frame_mask(latent).expand(samples.shape[0], 1, *samples.shape[2:])
 
 
-class LinearOverlapLatentTransition(io.ComfyNode):
+class LinearOverlapLatentTransition(Node):
     NODE_ID = "LTXVLinearOverlapLatentTransition"
 
     @classmethod
@@ -189,7 +190,7 @@ def working_place() -> list:
     ]
 
 
-class TiledVAEDecode(io.ComfyNode):
+class TiledVAEDecode(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -209,7 +210,7 @@ class TiledVAEDecode(io.ComfyNode):
         return decode_tiles(vae, latents, horizontal_tiles, vertical_tiles, overlap, last_frame_fix)
 
 
-class SpatioTemporalTiledVAEDecode(io.ComfyNode):
+class SpatioTemporalTiledVAEDecode(Node):
     @classmethod
     def define_schema(cls):
         inputs = [

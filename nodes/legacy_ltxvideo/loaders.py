@@ -13,6 +13,7 @@ from ...ltx.ltx2.block_choice import with_exact_block
 from ..any.text_encoders import TextEncoderLoader
 from ..ltx.loaders import LTXICLoRALoader
 from ..ltxv.decode import LTXVDecodeSettings
+from ..node import Node
 from .schemas import number, schema, whole
 
 log = logging.getLogger("oner")
@@ -20,7 +21,7 @@ log = logging.getLogger("oner")
 AFTER = io.AnyType.Input("dependencies", optional=True)  # ordered the graph; the memory manager needs no help
 
 
-class LowVRAMCheckpointLoader(io.ComfyNode):
+class LowVRAMCheckpointLoader(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Combo.Input("ckpt_name", options=folder_paths.get_filename_list("checkpoints")), AFTER]
@@ -35,7 +36,7 @@ class LowVRAMCheckpointLoader(io.ComfyNode):
         return io.NodeOutput(with_exact_block(model), clip, vae)
 
 
-class LowVRAMAudioVAELoader(io.ComfyNode):
+class LowVRAMAudioVAELoader(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Combo.Input("ckpt_name", options=folder_paths.get_filename_list("checkpoints")), AFTER]
@@ -48,7 +49,7 @@ class LowVRAMAudioVAELoader(io.ComfyNode):
         return LTXVAudioVAELoader.execute(ckpt_name)
 
 
-class LowVRAMLatentUpscaleModelLoader(io.ComfyNode):
+class LowVRAMLatentUpscaleModelLoader(Node):
     @classmethod
     def define_schema(cls):
         files = folder_paths.get_filename_list("latent_upscale_models")
@@ -63,7 +64,7 @@ class LowVRAMLatentUpscaleModelLoader(io.ComfyNode):
         return LatentUpscaleModelLoader.execute(model_name)
 
 
-class LatentUpsamplerModelLoader(io.ComfyNode):
+class LatentUpsamplerModelLoader(Node):
     @classmethod
     def define_schema(cls):
         files = folder_paths.get_filename_list("latent_upscale_models")
@@ -78,7 +79,7 @@ class LatentUpsamplerModelLoader(io.ComfyNode):
         return LatentUpscaleModelLoader.execute(upscale_model)
 
 
-class GemmaCLIPModelLoader(io.ComfyNode):
+class GemmaCLIPModelLoader(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -101,7 +102,7 @@ class GemmaCLIPModelLoader(io.ComfyNode):
         return TextEncoderLoader.execute(folder.as_posix(), "ltx-2", ltxv_path)
 
 
-class ICLoRALoaderModelOnly(io.ComfyNode):
+class ICLoRALoaderModelOnly(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -118,7 +119,7 @@ class ICLoRALoaderModelOnly(io.ComfyNode):
         return io.NodeOutput(patched, float(parameters.get("reference_downscale_factor", 1)))
 
 
-class Q8Patch(io.ComfyNode):
+class Q8Patch(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Model.Input("model")]
@@ -130,7 +131,7 @@ class Q8Patch(io.ComfyNode):
         return io.NodeOutput(model)
 
 
-class Q8LoraModelLoader(io.ComfyNode):
+class Q8LoraModelLoader(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -148,7 +149,7 @@ class Q8LoraModelLoader(io.ComfyNode):
         return io.NodeOutput(with_exact_block(patched))
 
 
-class PatcherVAE(io.ComfyNode):
+class PatcherVAE(Node):
     @classmethod
     def define_schema(cls):
         return schema("LTXVPatcherVAE", "nothing: leave it out", [io.Vae.Input("vae")], [io.Vae.Output()])
@@ -159,7 +160,7 @@ class PatcherVAE(io.ComfyNode):
         return io.NodeOutput(vae)
 
 
-class SetVAEDecoderNoise(io.ComfyNode):
+class SetVAEDecoderNoise(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -175,7 +176,7 @@ class SetVAEDecoderNoise(io.ComfyNode):
         return LTXVDecodeSettings.execute(vae, timestep, scale, seed)
 
 
-class AudioOnlyModel(io.ComfyNode):
+class AudioOnlyModel(Node):
     @classmethod
     def define_schema(cls):
         return schema("LTXVAudioOnlyModel", "LTX Freeze on the video", [io.Model.Input("model")], [io.Model.Output()])
@@ -189,7 +190,7 @@ class AudioOnlyModel(io.ComfyNode):
         return io.NodeOutput(alone)
 
 
-class AudioOnlyEmptyVideoLatent(io.ComfyNode):
+class AudioOnlyEmptyVideoLatent(Node):
     @classmethod
     def define_schema(cls):
         return schema("LTXVAudioOnlyEmptyVideoLatent", "LTX Empty Latent", [], [io.Latent.Output()])

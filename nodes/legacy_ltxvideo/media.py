@@ -12,10 +12,11 @@ from ...ltx.ltx2.state import write_state
 from ...ltx.ltx2.time_windows import begun_audio, begun_frames, first_pixel, rising
 from ...utils.grain import add_grain
 from ..ltx.conditioning import read_conditioned
+from ..node import Node
 from .schemas import number, prompts, prompts_and_latent, schema, whole
 
 
-class SetAudioVideoMaskByTime(io.ComfyNode):
+class SetAudioVideoMaskByTime(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -94,7 +95,7 @@ def latent_mask(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return token_weights(mask[None, None], frames, height, width).view(1, 1, frames, height, width).to(like)
 
 
-class FilmGrain(io.ComfyNode):
+class FilmGrain(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -110,7 +111,7 @@ class FilmGrain(io.ComfyNode):
         return io.NodeOutput(add_grain(images, grain_intensity, saturation, grain_seed))
 
 
-class FloatToInt(io.ComfyNode):
+class FloatToInt(Node):
     @classmethod
     def define_schema(cls):
         inputs = [number("a", 0.0, -1e9, 1e9)]
@@ -121,7 +122,7 @@ class FloatToInt(io.ComfyNode):
         return io.NodeOutput(round(a))
 
 
-class ImageToCPU(io.ComfyNode):
+class ImageToCPU(Node):
     @classmethod
     def define_schema(cls):
         return schema("ImageToCPU", "nothing: leave it out", [io.Image.Input("image")], [io.Image.Output()])

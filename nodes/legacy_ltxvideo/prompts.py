@@ -13,6 +13,7 @@ from comfy_extras.nodes_textgen import (
     TextGenerateLTX2Prompt,
 )
 
+from ..node import Node
 from .schemas import schema, whole
 
 EnhancerType = io.Custom("LTXV_PROMPT_ENHANCER")
@@ -37,7 +38,7 @@ ENHANCER = (
 OWN = [prompt.split() for prompt in (LTX2_T2V_SYSTEM_PROMPT, LTX2_I2V_SYSTEM_PROMPT)]
 
 
-class GemmaEnhancePrompt(io.ComfyNode):
+class GemmaEnhancePrompt(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -77,7 +78,7 @@ class GemmaEnhancePrompt(io.ComfyNode):
 # These refuse when they run and not before: graphs have them on the branch of a switch that is not taken.
 
 
-class GemmaAPITextEncode(io.ComfyNode):
+class GemmaAPITextEncode(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -94,7 +95,7 @@ class GemmaAPITextEncode(io.ComfyNode):
         raise ValueError(ONLINE)
 
 
-class PromptEnhancerLoader(io.ComfyNode):
+class PromptEnhancerLoader(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.String.Input("llm_name", default=""), io.String.Input("image_captioner_name", default="")]
@@ -105,7 +106,7 @@ class PromptEnhancerLoader(io.ComfyNode):
         raise ValueError(ENHANCER.format("LTXVPromptEnhancerLoader"))
 
 
-class PromptEnhancer(io.ComfyNode):
+class PromptEnhancer(Node):
     @classmethod
     def define_schema(cls):
         inputs = [

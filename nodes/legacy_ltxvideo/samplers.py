@@ -28,6 +28,7 @@ from ...ltx.ltxv.segments import (
     with_seed,
 )
 from ...utils.numbers import parse_numbers
+from ..node import Node
 from .guides import crop_input, prepare
 from .schemas import number, prompts_and_latent, schema, whole
 
@@ -93,7 +94,7 @@ def clip_output(samples: torch.Tensor, guider) -> io.NodeOutput:
     return io.NodeOutput({"samples": samples}, positive, given.get("negative", positive))
 
 
-class BaseSampler(io.ComfyNode):
+class BaseSampler(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -141,7 +142,7 @@ class BaseSampler(io.ComfyNode):
         return clip_output(sample(clip, guider, sampler, sigmas, noise), guider)
 
 
-class ExtendSampler(io.ComfyNode):
+class ExtendSampler(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -197,7 +198,7 @@ class ExtendSampler(io.ComfyNode):
         return clip_output(add_extension(old, sample(clip, guider, sampler, sigmas, noise), overlap), guider)
 
 
-class InContextSampler(io.ComfyNode):
+class InContextSampler(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -236,7 +237,7 @@ class InContextSampler(io.ComfyNode):
         return clip_output(sample(clip, guider, sampler, sigmas, noise), guider)
 
 
-class TiledSampler(io.ComfyNode):
+class TiledSampler(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -321,7 +322,7 @@ def read_prompts(prompts: list | None, guider) -> list[list]:
     return [[[tensor, {**shared, **options}] for tensor, options in one] for one in several]
 
 
-class LoopingSampler(io.ComfyNode):
+class LoopingSampler(Node):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -437,7 +438,7 @@ class LoopingSampler(io.ComfyNode):
         return io.NodeOutput({"samples": sample_tiles(video, horizontal_tiles, vertical_tiles, spatial_overlap, one)})
 
 
-class MultiPromptProvider(io.ComfyNode):
+class MultiPromptProvider(Node):
     NODE_ID = "MultiPromptProvider"
 
     @classmethod

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltxv.enhance import enhance_model
 from ..ltxv.guidance import parse_blocks
+from ..node import Node
 from .schemas import number, schema
 
 BlocksType = io.Custom("ATTN_OVERRIDE")
@@ -20,7 +21,7 @@ def need_ltx(model) -> int:
     return len(blocks)
 
 
-class ModifyLTXModel(io.ComfyNode):
+class ModifyLTXModel(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Model.Input("model")]
@@ -33,7 +34,7 @@ class ModifyLTXModel(io.ComfyNode):
         return io.NodeOutput(with_exact_block(model))
 
 
-class AttnOverride(io.ComfyNode):
+class AttnOverride(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.String.Input("layers", default="14")]
@@ -44,7 +45,7 @@ class AttnOverride(io.ComfyNode):
         return io.NodeOutput(parse_blocks(layers))
 
 
-class FetaEnhance(io.ComfyNode):
+class FetaEnhance(Node):
     @classmethod
     def define_schema(cls):
         inputs = [io.Model.Input("model"), number("feta_weight", 4.0), BlocksType.Input("attn_override", optional=True)]

@@ -10,13 +10,14 @@ import torch
 from comfy_api.latest import io
 
 from ...longlive.loader import WRAPPERS, apply_lora, load_reported, save_clean
+from ..node import Node
 from ..paths import file_beside
 
 DTYPES = {"default": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 FP8 = {"fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
 
 
-class LongLiveLoader(io.ComfyNode):
+class LongLiveLoader(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -23,6 +23,7 @@ from ...longlive.presets import UNBOUNDED, Settings
 from ...longlive.rollout import Rollout, block_noise
 from ...longlive.schedule import pixel_frame
 from ...longlive.take import Recorder, Take, make, resume
+from ..node import Node
 from ..paths import PARENT, fill_prefix, new_take, take_name
 from .schedule import SettingsType
 
@@ -349,7 +350,7 @@ def encode_image(vae, image: torch.Tensor, width: int, height: int) -> torch.Ten
     return vae.encode(pixels.movedim(1, -1))
 
 
-class LongLiveRollout(io.ComfyNode):
+class LongLiveRollout(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -498,7 +499,7 @@ class LongLiveRollout(io.ComfyNode):
         return execute_run(run)
 
 
-class LongLiveContinue(io.ComfyNode):
+class LongLiveContinue(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -9,13 +9,14 @@ from comfy_api.latest import io
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ...longlive.presets import PRESETS
 from ...longlive.schedule import parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from ..node import Node
 from ..paths import input_path
 
 SettingsType = io.Custom("ONER_LONGLIVE_SETTINGS")
 LINES, JSONL, SHOTS = "lines", "LongLive 1.0 JSONL", "LongLive 2.0 shots"
 
 
-class LongLiveSettings(io.ComfyNode):
+class LongLiveSettings(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -103,7 +104,7 @@ class LongLiveSettings(io.ComfyNode):
         return io.NodeOutput(settings)
 
 
-class LongLivePromptSchedule(io.ComfyNode):
+class LongLivePromptSchedule(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

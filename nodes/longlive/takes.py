@@ -11,12 +11,13 @@ from ...longlive.patcher import check_model, check_vae, device_of, history_bytes
 from ...longlive.presets import UNBOUNDED
 from ...longlive.schedule import pixel_frame
 from ...longlive.take import STATE, Take
+from ..node import Node
 from ..paths import find_take
 from .rollout import TakeType, latent_length
 from .schedule import SettingsType
 
 
-class LongLiveLoadTake(io.ComfyNode):
+class LongLiveLoadTake(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -50,7 +51,7 @@ class LongLiveLoadTake(io.ComfyNode):
         return io.NodeOutput(take, {"samples": take.latents()}, pixel_frame(take.finished()))
 
 
-class LongLiveForkTake(io.ComfyNode):
+class LongLiveForkTake(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -89,7 +90,7 @@ class LongLiveForkTake(io.ComfyNode):
         return io.NodeOutput(Take(take.folder, frames), pixel_frame(frames))
 
 
-class LongLiveBudget(io.ComfyNode):
+class LongLiveBudget(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -6,9 +6,10 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_video_model
+from ..node import Node
 
 
-class LTXAudioOnly(io.ComfyNode):
+class LTXAudioOnly(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -6,11 +6,12 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_chosen_block
 from ...ltx.ltx2.checks import need_audio_video_model
+from ..node import Node
 
 REFERENCE, COMFYUI = "as the reference", "as ComfyUI computes it"
 
 
-class LTXExactBlock(io.ComfyNode):
+class LTXExactBlock(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -10,6 +10,7 @@ from ...ltx.ltx2.checks import clip_length, need_shrinkable
 from ...ltx.ltx2.media import encode_frames
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor, token_weights
 from ...ltx.ltx2.state import GUIDE_FRAMES, State, parts_of, plain_latent, read_state, with_guides, write_state
+from ..node import Node
 
 CATEGORY = "Oner/conditioning"
 LATENT_TIP = "video or audio-video latent"
@@ -49,7 +50,7 @@ def crop_sampled(latent: dict, prompts: list) -> tuple[State, list]:
     return conditioning.crop(read_conditioned(counted, prompts), prompts)
 
 
-class LTXImageToVideo(io.ComfyNode):
+class LTXImageToVideo(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -84,7 +85,7 @@ class LTXImageToVideo(io.ComfyNode):
         return io.NodeOutput(write_state(latent, conditioning.replace_frames(state, content, 0, strength)))
 
 
-class LTXKeyframe(io.ComfyNode):
+class LTXKeyframe(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -128,7 +129,7 @@ class LTXKeyframe(io.ComfyNode):
         return io.NodeOutput(positive, negative, write_state(latent, state))
 
 
-class LTXReferenceVideo(io.ComfyNode):
+class LTXReferenceVideo(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -217,7 +218,7 @@ def need_whole(audio_latent: dict) -> None:
         )
 
 
-class LTXReferenceAudio(io.ComfyNode):
+class LTXReferenceAudio(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -247,7 +248,7 @@ class LTXReferenceAudio(io.ComfyNode):
         return io.NodeOutput(*conditioning.add_audio_reference([positive, negative], content))
 
 
-class LTXCrop(io.ComfyNode):
+class LTXCrop(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

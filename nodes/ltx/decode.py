@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...ltx.ltx2.decode import is_diffusion_decoder, with_decode_seed
+from ..node import Node
 
 
-class LTXDecodeSettings(io.ComfyNode):
+class LTXDecodeSettings(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -8,6 +8,7 @@ from ...ltx.ltx2.checks import need_audio_video_model, need_blocks
 from ...ltx.ltx2.guidance import Binned, Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider, Switches
 from ...ltx.ltx2.presets import NEGATIVE_AUDIO, PRESETS, generation_of
+from ..node import Node
 
 AUTO = "of the model"
 
@@ -23,7 +24,7 @@ def parse_blocks(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-class LTXGuidance(io.ComfyNode):
+class LTXGuidance(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -125,7 +126,7 @@ def need_effect(on: Switches, video: Binned | None, audio: Binned | None) -> Non
             )
 
 
-class LTXMultimodalGuider(io.ComfyNode):
+class LTXMultimodalGuider(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...ltx.ltx2 import hdr
+from ..node import Node
 
 PREVIEW, BOTH = "preview", "preview and linear"
 
 
-class LTXHDRDecode(io.ComfyNode):
+class LTXHDRDecode(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

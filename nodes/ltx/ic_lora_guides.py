@@ -11,6 +11,7 @@ from ...ltx.latents import SPATIAL, check_size
 from ...ltx.ltx2 import ic_lora_guides as guides
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor
 from ...utils.images import fill_and_crop
+from ..node import Node
 from .conditioning import ICLoRAParameters
 
 MAX_SIDE = 16384
@@ -58,7 +59,7 @@ def need_same_size(name: str, given, video) -> None:
         )
 
 
-class LTXFitVideo(io.ComfyNode):
+class LTXFitVideo(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -114,7 +115,7 @@ class LTXFitVideo(io.ComfyNode):
         return io.NodeOutput(frames, fitted, *size_of(frames))
 
 
-class LTXOutpaintGuide(io.ComfyNode):
+class LTXOutpaintGuide(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -166,7 +167,7 @@ class LTXOutpaintGuide(io.ComfyNode):
         return io.NodeOutput(guides.paint_green(canvas, mask), canvas, mask, *size_of(canvas))
 
 
-class LTXInpaintGuide(io.ComfyNode):
+class LTXInpaintGuide(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -191,7 +192,7 @@ class LTXInpaintGuide(io.ComfyNode):
         return io.NodeOutput(guides.paint_green(video, mask))
 
 
-class LTXGrowMask(io.ComfyNode):
+class LTXGrowMask(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -216,7 +217,7 @@ class LTXGrowMask(io.ComfyNode):
         return io.NodeOutput(guides.grow_mask(mask, grow, grow_frames))
 
 
-class LaplacianBlend(io.ComfyNode):
+class LaplacianBlend(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

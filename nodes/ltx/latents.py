@@ -18,13 +18,14 @@ from ...ltx.latents import (
     latent_frames,
 )
 from ...utils.latents import audio_part, video_part
+from ..node import Node
 from .conditioning import crop_sampled
 
 NO_STAGE_1 = "audio_source is 'stage 1' but stage_1 is not connected: connect stage 1's output"
 STAGES = {"one": 1, "two": 2}  # how much larger the finished video is than the first latent
 
 
-class LTXEmptyLatent(io.ComfyNode):
+class LTXEmptyLatent(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -98,7 +99,7 @@ class LTXEmptyLatent(io.ComfyNode):
         return io.NodeOutput({"samples": NestedTensor((video, sound))})
 
 
-class LTXStageHandOver(io.ComfyNode):
+class LTXStageHandOver(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -139,7 +140,7 @@ class LTXStageHandOver(io.ComfyNode):
         return io.NodeOutput(positive, {"samples": samples})
 
 
-class LTXStageOutput(io.ComfyNode):
+class LTXStageOutput(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

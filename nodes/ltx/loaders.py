@@ -12,6 +12,7 @@ from ...ltx.generation import LTX_2_5, detect_generation, has_part, need_core_fo
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_vae
 from ...ltx.ltx2.references import lora_factors, merge_factors
+from ..node import Node
 from .conditioning import ICLoRAParameters
 from .latents import check_video_vae
 
@@ -38,7 +39,7 @@ def load_model(path: str, with_vae: bool) -> tuple:
     return model, vae
 
 
-class LTXModelLoader(io.ComfyNode):
+class LTXModelLoader(Node):
     @classmethod
     def define_schema(cls):
         files = [name for folder in FOLDERS for name in folder_paths.get_filename_list(folder)]
@@ -111,7 +112,7 @@ class LTXModelLoader(io.ComfyNode):
         return io.NodeOutput(with_exact_block(model), carried if own_vae else vae, audio_vae, model_name)
 
 
-class LTXICLoRALoader(io.ComfyNode):
+class LTXICLoRALoader(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ...ltx.ltx2 import conditioning
 from ...ltx.ltx2.checks import need_audio, need_no_guides, need_window
 from ...ltx.ltx2.state import read_state, write_state
+from ..node import Node
 
 CATEGORY = "Oner/conditioning"
 VIDEO, AUDIO, BOTH = "video", "audio", "video and audio"
@@ -16,7 +17,7 @@ def number(name: str, default: float, low: float, high: float, tip: str) -> io.F
     return io.Float.Input(name, default=default, min=low, max=high, step=0.01, tooltip=tip)
 
 
-class LTXFreeze(io.ComfyNode):
+class LTXFreeze(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -43,7 +44,7 @@ class LTXFreeze(io.ComfyNode):
         return io.NodeOutput(write_state(latent, state))
 
 
-class LTXTimeWindow(io.ComfyNode):
+class LTXTimeWindow(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -8,9 +8,10 @@ from ...ltx.ltx2.checks import need_audio_vae
 from ...ltx.ltx2.media import encode_sound
 from ...ltx.ltx2.presets import IMAGE_CRF
 from ...utils.images import compress_images, fill_and_crop
+from ..node import Node
 
 
-class LTXPrepareImage(io.ComfyNode):
+class LTXPrepareImage(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -59,7 +60,7 @@ class LTXPrepareImage(io.ComfyNode):
         return io.NodeOutput(fill_and_crop(image, width, height) if width else image)
 
 
-class LTXEncodeAudio(io.ComfyNode):
+class LTXEncodeAudio(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

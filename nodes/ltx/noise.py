@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...ltx.ltx2.noise import LatentNoise
+from ..node import Node
 
 
-class LTXNoise(io.ComfyNode):
+class LTXNoise(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -9,9 +9,10 @@ from ...ltx.ltx2.checks import need_audio_video_model
 from ...ltx.ltx2.presets import PRESETS, generation_of
 from ...ltx.schedules import BASE_SHIFT, MAX_SHIFT, SIGMA_PRESETS, TERMINAL, shifted_sigmas
 from ...utils.latents import video_part
+from ..node import Node
 
 
-class LTXSigmaPreset(io.ComfyNode):
+class LTXSigmaPreset(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -38,7 +39,7 @@ class LTXSigmaPreset(io.ComfyNode):
         return io.NodeOutput(torch.tensor(SIGMA_PRESETS[preset]))
 
 
-class LTXScheduler(io.ComfyNode):
+class LTXScheduler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -6,11 +6,12 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.solvers import make_sampler
 from ...samplers.res2s import NOISE_SEED
+from ..node import Node
 
 SAMPLER_TIP = "for SamplerCustomAdvanced"
 
 
-class LTXEulerSampler(io.ComfyNode):
+class LTXEulerSampler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -123,7 +124,7 @@ SOLVER_NAMES = {
 OPTION_NAMES = {"step_seed": "noise_seed", "randomness": "eta", "noise_scale": "s_noise"}
 
 
-class LTXRes2sSampler(io.ComfyNode):
+class LTXRes2sSampler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -10,12 +10,13 @@ from comfy_api.latest import io
 from ...ltx.latents import check_size
 from ...ltx.ltx2 import tracks as motion
 from ...utils.tracks import read_tracks
+from ..node import Node
 
 MAX_SIDE = 16384
 EXAMPLE = '[[{"x": 200, "y": 350}, {"x": 600, "y": 200}, {"x": 1000, "y": 350}]]'
 
 
-class LTXTracks(io.ComfyNode):
+class LTXTracks(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -49,7 +50,7 @@ class LTXTracks(io.ComfyNode):
         return io.NodeOutput(motion.tracks_of(tracks))
 
 
-class LTXDrawTracks(io.ComfyNode):
+class LTXDrawTracks(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

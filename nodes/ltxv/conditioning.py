@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ...ltx.latents import SPATIAL, TEMPORAL, VIDEO_CHANNELS
 from ...ltx.ltxv.conditions import append_guide, mix_into_frames
 from ...ltx.ltxv.sampler import appended_frames
+from ..node import Node
 
 
 def resolve_frame(frame: int, clip_frames: int, length: int) -> int:
@@ -50,7 +51,7 @@ def encode_frames(vae, image: torch.Tensor, latent: torch.Tensor, start: int) ->
     return content[:, :, 1:] if later_clip else content
 
 
-class LTXVImageGuide(io.ComfyNode):
+class LTXVImageGuide(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

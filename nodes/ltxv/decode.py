@@ -6,9 +6,10 @@ from comfy_api.latest import io
 
 from ...ltx.ltxv.decode import is_timestep_conditioned, with_decode_settings
 from ...ltx.ltxv.presets import DECODE_NOISE_SCALE, DECODE_TIMESTEP
+from ..node import Node
 
 
-class LTXVDecodeSettings(io.ComfyNode):
+class LTXVDecodeSettings(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

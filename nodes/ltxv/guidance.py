@@ -16,6 +16,7 @@ from ...ltx.ltxv.stg import MODES
 from ...ltx.schedules import shifted_sigmas
 from ...utils.latents import video_part
 from ...utils.numbers import parse_numbers
+from ..node import Node
 
 MODE_TOOLTIP = (
     "what the perturbed pass does in its blocks. attention values: attention returns its values (the pipelines' mode); "
@@ -61,7 +62,7 @@ CFG_STAR = io.Boolean.Input(
 MODE = io.Combo.Input("mode", options=list(MODES), default=MODES[0], advanced=True, tooltip=MODE_TOOLTIP)
 
 
-class STGGuider(io.ComfyNode):
+class STGGuider(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -117,7 +118,7 @@ class STGGuider(io.ComfyNode):
         return io.NodeOutput(LTXVGuider(model, positive, negative, schedule, mode))
 
 
-class STGScheduleGuider(io.ComfyNode):
+class STGScheduleGuider(Node):
     @classmethod
     def define_schema(cls):
         dev = ltxv_presets.DEV_FIRST
@@ -201,7 +202,7 @@ class STGScheduleGuider(io.ComfyNode):
         return io.NodeOutput(LTXVGuider(model, positive, negative, schedule, mode))
 
 
-class LTXVPreset(io.ComfyNode):
+class LTXVPreset(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

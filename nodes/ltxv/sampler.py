@@ -7,9 +7,10 @@ from comfy_api.latest import io
 
 from ...ltx.ltxv.presets import IMAGE_NOISE_SCALE
 from ...ltx.ltxv.sampler import sample_ltxv
+from ..node import Node
 
 
-class LTXVSampler(io.ComfyNode):
+class LTXVSampler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -6,9 +6,10 @@ import torch
 from comfy_api.latest import io
 
 from ...ltx.ltxv.schedules import THRESHOLD, linear_quadratic
+from ..node import Node
 
 
-class LinearQuadraticSigmas(io.ComfyNode):
+class LinearQuadraticSigmas(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

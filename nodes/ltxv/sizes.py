@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...ltx.ltxv.presets import DOWNSCALE_FACTOR
 from ...ltx.ltxv.sizes import first_pass_side, fit_frames, pad_frames, padded_length, padded_side
+from ..node import Node
 
 MAX_SIDE = 16384
 WIDTH = io.Int.Input("width", default=1216, min=64, max=MAX_SIDE, tooltip="width you want, in pixels")
@@ -13,7 +14,7 @@ HEIGHT = io.Int.Input("height", default=704, min=64, max=MAX_SIDE, tooltip="heig
 LENGTH = io.Int.Input("length", default=121, min=1, max=MAX_SIDE, tooltip="frames you want")
 
 
-class LTXVSizes(io.ComfyNode):
+class LTXVSizes(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -58,7 +59,7 @@ class LTXVSizes(io.ComfyNode):
         return io.NodeOutput(*padded, padded_length(length), *first)
 
 
-class LTXVPadFrames(io.ComfyNode):
+class LTXVPadFrames(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -83,7 +84,7 @@ class LTXVPadFrames(io.ComfyNode):
         return io.NodeOutput(pad_frames(image), width, height, length)
 
 
-class LTXVFitFrames(io.ComfyNode):
+class LTXVFitFrames(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

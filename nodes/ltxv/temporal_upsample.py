@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...utils.latents import video_part, with_video_part
+from ..node import Node
 
 
-class LatentTemporalUpsample(io.ComfyNode):
+class LatentTemporalUpsample(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -8,6 +8,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ...wan import camera, camera_picture, pluecker
+from ..node import Node
 from ..paths import input_path
 
 NONE = "none"
@@ -15,7 +16,7 @@ FILES = (".txt", ".json")
 CameraPathType = io.Custom("ONER_CAMERA_PATH")
 
 
-class WanCameraPath(io.ComfyNode):
+class WanCameraPath(Node):
     @classmethod
     def define_schema(cls):
         moves = list(camera.MOVES)
@@ -100,7 +101,7 @@ class WanCameraPath(io.ComfyNode):
         return io.NodeOutput(path if continue_from is None else camera.join(continue_from, path))
 
 
-class WanCameraPathFromText(io.ComfyNode):
+class WanCameraPathFromText(Node):
     @classmethod
     def define_schema(cls):
         folder = folder_paths.get_input_directory()
@@ -154,7 +155,7 @@ class WanCameraPathFromText(io.ComfyNode):
         return io.NodeOutput(camera.resample(path, length) if length else path)
 
 
-class WanCameraEmbedding(io.ComfyNode):
+class WanCameraEmbedding(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -7,6 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ...wan.camera_5b import load_camera_5b
+from ..node import Node
 
 OPTIONS: dict[str, dict] = {
     "default": {},
@@ -16,7 +17,7 @@ OPTIONS: dict[str, dict] = {
 }
 
 
-class Wan5BCameraLoader(io.ComfyNode):
+class Wan5BCameraLoader(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

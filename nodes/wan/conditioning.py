@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from ...wan.conditioning import FunInputs, apply, check_camera, check_inputs, check_size, prepare
 from ...wan.layouts import read_layout
 from ...wan.motion import amplify_conditioning
+from ..node import Node
 
 
-class WanFunConditioning(io.ComfyNode):
+class WanFunConditioning(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -178,7 +179,7 @@ class WanFunConditioning(io.ComfyNode):
         )
 
 
-class WanMotionAmplitude(io.ComfyNode):
+class WanMotionAmplitude(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -7,11 +7,12 @@ from comfy_api.latest import io
 from ...utils.tracks import read_tracks
 from ...wan import trajectory
 from ...wan.frames import fit_images, fit_length
+from ..node import Node
 
 LENGTH_RULES = ("hold the last frame", "cut to the shorter", "refuse")
 
 
-class WanTrajectoryVideo(io.ComfyNode):
+class WanTrajectoryVideo(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -76,7 +77,7 @@ class WanTrajectoryVideo(io.ComfyNode):
         return io.NodeOutput(video)
 
 
-class WanControlVideoMerge(io.ComfyNode):
+class WanControlVideoMerge(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

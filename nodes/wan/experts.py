@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ...samplers.phase_guider import Phase, PhaseGuider, PhasePlan
 from ...wan.experts import check_pair
 from ...wan.lint import lint
+from ..node import Node
 from .phases import phase_inputs, phases_of, plan_input
 
 log = logging.getLogger("oner")
@@ -22,7 +23,7 @@ def numbers(text: str, name: str, low: int, high: int) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-class WanExpertsGuider(io.ComfyNode):
+class WanExpertsGuider(Node):
     @classmethod
     def define_schema(cls):
         def cfg(number: int) -> io.Float.Input:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...wan.lint import lint
+from ..node import Node
 
 
-class WanLint(io.ComfyNode):
+class WanLint(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

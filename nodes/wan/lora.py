@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ...samplers.lora_schedule import ScheduledLora, add_scheduled_lora
 from ...wan.lora_files import load_any_lora, read_patches
+from ..node import Node
 from .phases import phase_inputs, phases_of, plan_input
 
 NONE = "none"
@@ -34,7 +35,7 @@ def scale_input() -> io.Float.Input:
     )
 
 
-class WanLoraLoader(io.ComfyNode):
+class WanLoraLoader(Node):
     @classmethod
     def define_schema(cls):
         strength = {"default": 1.0, "min": -100.0, "max": 100.0, "step": 0.01}
@@ -81,7 +82,7 @@ class WanLoraLoader(io.ComfyNode):
         return io.NodeOutput(patched, patched_low, "\n".join(text))
 
 
-class LoraSchedule(io.ComfyNode):
+class LoraSchedule(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

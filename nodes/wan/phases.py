@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...samplers.phase_guider import check_falling
 from ...wan.experts import ExpertPhases
+from ..node import Node
 
 PhasesType = io.Custom("ONER_WAN_PHASES")
 DEFAULT = ExpertPhases()
@@ -80,7 +81,7 @@ def check_phases(plan: ExpertPhases) -> None:
         )
 
 
-class WanPhasePlan(io.ComfyNode):
+class WanPhasePlan(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -18,13 +18,14 @@ from ...wan.experts import check_pair
 from ...wan.lint import lint
 from ...wan.lora_files import read_patches
 from ...wan.schedules import flow_sigmas
+from ..node import Node
 from ..paths import input_path
 from .lora import NONE, read_file
 
 MEDIA = (".json", ".mp4", ".mkv")
 
 
-class WanRecipe(io.ComfyNode):
+class WanRecipe(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -140,7 +141,7 @@ def scale_token(token: str, factor: float) -> str:
     return ";".join(",".join(scaled(value) for value in phase.split(",")) for phase in token.split(";"))
 
 
-class WanGPImport(io.ComfyNode):
+class WanGPImport(Node):
     @classmethod
     def define_schema(cls):
         folder = folder_paths.get_input_directory()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...wan.riflex import DIVISORS, RiflexEmbedder, latent_frames_of
+from ..node import Node
 
 
-class WanRIFLEx(io.ComfyNode):
+class WanRIFLEx(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

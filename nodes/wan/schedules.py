@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...wan.schedules import BOUNDARIES, SCHEDULES, boundary_index, flow_sigmas
+from ..node import Node
 
 
-class WanScheduler(io.ComfyNode):
+class WanScheduler(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -49,7 +50,7 @@ class WanScheduler(io.ComfyNode):
         return io.NodeOutput(flow_sigmas(schedule, whole, shift)[-(steps + 1) :])
 
 
-class SplitSigmasAtBoundary(io.ComfyNode):
+class SplitSigmasAtBoundary(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

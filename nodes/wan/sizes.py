@@ -5,11 +5,12 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...wan.sizes import BASES, bucket_size, whole_length
+from ..node import Node
 
 ASPECTS = {"16:9": (16, 9), "9:16": (9, 16), "4:3": (4, 3), "3:4": (3, 4), "1:1": (1, 1), "21:9": (21, 9)}
 
 
-class WanSize(io.ComfyNode):
+class WanSize(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(

@@ -8,11 +8,12 @@ from comfy_api.latest import io
 from ...wan import vace as composer
 from ...wan.conditioning import nearest
 from ...wan.layouts import model_base
+from ..node import Node
 
 REFERENCES = 4
 
 
-class WanVACEComposer(io.ComfyNode):
+class WanVACEComposer(Node):
     @classmethod
     def define_schema(cls):
         references = [

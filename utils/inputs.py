@@ -1,0 +1,142 @@
+"""One door for each kind of value that enters a node: CHECKS, by ComfyUI's name of the type.
+
+A check gives the value as the pack's code expects it, the very object where nothing has to change, or raises a
+ValueError that names the input, what it is and what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .sounds import check_sound
+
+log = logging.getLogger("oner")
+
+
+def check_number(value: Any, name: str, low: float | None, high: float | None, *, whole: bool) -> int | float:
+    """A finite number within low..high, an int if `whole`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} is {_kind(value)}, not a number: connect a node that gives one")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}: give a number")
+    if whole and value != int(value):
+        raise ValueError(f"{name} is {value:g}: give a whole number")
+    if (low is not None and value < low) or (high is not None and value > high):
+        ends = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+        raise ValueError(f"{name} is {value:g}: give {' and '.join(filter(None, ends))}")
+    return int(value) if whole else float(value)
+
+
+def check_choice(value: Any, name: str, options: Sequence[Any] | None) -> Any:
+    """One of a combo's options, if it lists them."""
+    listed = [option.value if isinstance(option, Enum) else option for option in options or ()]
+    if listed and value not in listed:
+        shown = ", ".join(map(str, listed[:20])) + (", ..." if len(listed) > 20 else "")
+        raise ValueError(f"{name} is {str(value)[:60]!r}: choose one of {shown}")
+    return value
+
+
+def check_text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {_kind(value)}, not text: connect a node that gives text")
+    return value
+
+
+def check_flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {_kind(value)}, not true or false: connect a node that gives one of them")
+    return value
+
+
+def check_images(value: Any, name: str) -> Tensor:
+    """An IMAGE [F, H, W, 3] in float32: grey becomes RGB, alpha is dropped."""
+    _need_tensor(value, name, "an image", 4)
+    channels = value.shape[-1]
+    if channels not in (1, 3, 4):
+        raise ValueError(f"{name} has {channels} channels: connect grey, RGB or RGBA images")
+    _need_finite(value, name)
+    value = value.float()
+    if channels == 1:
+        return value.expand(*value.shape[:-1], 3)
+    return value[..., :3] if channels == 4 else value
+
+
+def check_masks(value: Any, name: str) -> Tensor:
+    """A MASK [F, H, W] in float32, also from [H, W] and [F, 1, H, W]."""
+    if isinstance(value, Tensor) and value.ndim == 2:
+        value = value[None]
+    elif isinstance(value, Tensor) and value.ndim == 4 and value.shape[1] == 1:
+        value = value[:, 0]
+    _need_tensor(value, name, "a mask", 3)
+    _need_finite(value, name)
+    return value.float()
+
+
+def check_latent(value: Any, name: str) -> dict[str, Any]:
+    """A LATENT: a dict with samples that are not empty."""
+    samples = value.get("samples") if isinstance(value, dict) else None
+    parts = list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples]  # type: ignore[union-attr]
+    if not all(isinstance(part, Tensor) and part.numel() for part in parts):
+        raise ValueError(f"{name} is {_kind(value)} without samples: connect a latent")
+    return value
+
+
+def check_conditioning(value: Any, name: str) -> list:
+    """A CONDITIONING: a list of [tensor, dict] that is not empty."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{name} holds no prompt: connect a text encoder's output")
+    return value  # type: ignore[return-value]
+
+
+def check_sigmas(value: Any, name: str) -> Tensor:
+    """SIGMAS: finite numbers, one dimension."""
+    if not isinstance(value, Tensor) or value.ndim != 1:
+        raise ValueError(f"{name} is {_kind(value)}, not sigmas: connect a scheduler")
+    if value.numel():
+        _need_finite(value, name)
+    return value
+
+
+def _need_tensor(value: Any, name: str, what: str, dimensions: int) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} is {_kind(value)}, not {what}: connect {what}")
+    shape = "x".join(map(str, value.shape))
+    if value.ndim != dimensions:
+        raise ValueError(f"{name} has shape {shape}, {what} has {dimensions} dimensions: connect {what}")
+    if not value.numel():
+        raise ValueError(f"{name} is empty (shape {shape}): connect {what} of at least one frame")
+
+
+def _need_finite(value: Tensor, name: str) -> None:
+    """Raise ValueError for NaN and infinity. The smallest and largest value show both, without a tensor of flags."""
+    low, high = torch.aminmax(value)
+    if not (low.isfinite() and high.isfinite()):
+        raise ValueError(f"{name} holds NaN or infinite values: look at what the node before gave")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {'x'.join(map(str, value.shape)) or 'none'}"
+    return (
+        f"{type(value).__name__} {str(value)[:40]!r}" if isinstance(value, str | int | float) else type(value).__name__
+    )
+
+
+CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "IMAGE": check_images,
+    "MASK": check_masks,
+    "AUDIO": check_sound,
+    "LATENT": check_latent,
+    "CONDITIONING": check_conditioning,
+    "SIGMAS": check_sigmas,
+    "STRING": check_text,
+    "BOOLEAN": check_flag,
+}

@@ -34,7 +34,7 @@ def _checked(execute: Callable) -> Callable:
     @functools.wraps(execute)
     def run(cls: type[Node], *args: object, **kwargs: object) -> io.NodeOutput:
         given = dict(zip(names, args, strict=False)) | kwargs
-        schema = cls.GET_SCHEMA()
+        schema = cls.define_schema()  # anew: files come and go; and it writes nothing on the class, which ComfyUI locks
         return execute(cls, **check_inputs(schema.inputs, given, strict=not schema.accept_all_inputs))
 
     run.unchecked = execute  # ComfyUI clones a node's class before each run: once is enough
@@ -58,12 +58,13 @@ def _check(wanted: io.Input, value: Any) -> Any:
         options = {option.key: option.inputs for option in wanted.options}
         chosen = value.get(wanted.id) if isinstance(value, dict) else value
         check_choice(chosen, wanted.id, list(options))
-        rest = {name: each for name, each in value.items() if name != wanted.id}
+        rest = {each.id: None for each in options[chosen] if not each.optional}  # what is missing is said like nothing
+        rest |= {name: each for name, each in value.items() if name != wanted.id} if isinstance(value, dict) else {}
         return {wanted.id: chosen, **check_inputs(options[chosen], rest)}
     if isinstance(wanted, io.Int.Input | io.Float.Input):
         whole = isinstance(wanted, io.Int.Input)
         return check_number(value, wanted.id, wanted.min, wanted.max, whole=whole)
     if isinstance(wanted, io.Combo.Input):
         return check_choice(value, wanted.id, wanted.options)
-    check = CHECKS.get(wanted.get_io_type())
+    check = getattr(wanted, "check", CHECKS.get(wanted.get_io_type()))  # an input can have a check of its own
     return value if check is None else check(value, wanted.id)

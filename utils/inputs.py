@@ -6,7 +6,6 @@ ValueError that names the input, what it is and what to do.
 
 from __future__ import annotations
 
-import logging
 import math
 import numbers
 from collections.abc import Callable, Sequence
@@ -16,31 +15,36 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .finite import is_finite
 from .sounds import check_sound
-
-log = logging.getLogger("oner")
 
 
 def check_number(value: Any, name: str, low: float | None, high: float | None, *, whole: bool) -> int | float:
     """A finite number within low..high, an int if `whole`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{name} is {_kind(value)}, not a number: connect a node that gives one")
-    if not math.isfinite(value):
+    value = int(value) if isinstance(value, numbers.Integral) else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}: give a number")
     if whole and value != int(value):
         raise ValueError(f"{name} is {value:g}: give a whole number")
     if (low is not None and value < low) or (high is not None and value > high):
-        ends = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
-        raise ValueError(f"{name} is {value:g}: give {' and '.join(filter(None, ends))}")
+        ends = [f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else ""]
+        raise ValueError(f"{name} is {str(value)[:40]}: give {' and '.join(filter(None, ends))}")
     return int(value) if whole else float(value)
 
 
 def check_choice(value: Any, name: str, options: Sequence[Any] | None) -> Any:
     """One of a combo's options, if it lists them."""
-    listed = [option.value if isinstance(option, Enum) else option for option in options or ()]
-    if listed and value not in listed:
-        shown = ", ".join(map(str, listed[:20])) + (", ..." if len(listed) > 20 else "")
-        raise ValueError(f"{name} is {str(value)[:60]!r}: choose one of {shown}")
+    if options is None:
+        return value
+    listed = [option.value if isinstance(option, Enum) else option for option in options]
+    if value not in listed:
+        shown = repr(value[:60]) if isinstance(value, str) else _kind(value)
+        if not listed:
+            raise ValueError(f"{name} is {shown}: there is nothing to choose; its folder holds no file that fits")
+        some = ", ".join(map(repr, listed[:20])) + (", ..." if len(listed) > 20 else "")
+        raise ValueError(f"{name} is {shown}: choose one of {some}")
     return value
 
 
@@ -57,13 +61,13 @@ def check_flag(value: Any, name: str) -> bool:
 
 
 def check_images(value: Any, name: str) -> Tensor:
-    """An IMAGE [F, H, W, 3] in float32: grey becomes RGB, alpha is dropped."""
+    """An IMAGE [F, H, W, 3] in float32: grey becomes RGB, alpha is dropped, bytes become 0 to 1."""
     _need_tensor(value, name, "an image", 4)
     channels = value.shape[-1]
     if channels not in (1, 3, 4):
         raise ValueError(f"{name} has {channels} channels: connect grey, RGB or RGBA images")
     _need_finite(value, name)
-    value = value.float()
+    value = value.float() / 255 if value.dtype == torch.uint8 else value.float()
     if channels == 1:
         return value.expand(*value.shape[:-1], 3)
     return value[..., :3] if channels == 4 else value
@@ -86,22 +90,28 @@ def check_latent(value: Any, name: str) -> dict[str, Any]:
     parts = list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples]  # type: ignore[union-attr]
     if not all(isinstance(part, Tensor) and part.numel() for part in parts):
         raise ValueError(f"{name} is {_kind(value)} without samples: connect a latent")
+    for part in parts:
+        _need_finite(part, name)
     return value
 
 
 def check_conditioning(value: Any, name: str) -> list:
     """A CONDITIONING: a list of [tensor, dict] that is not empty."""
-    if not isinstance(value, list | tuple) or not value:
+    entries = value if isinstance(value, list | tuple) else []
+    if not entries or not all(len(entry) == 2 and isinstance(entry[0], Tensor) for entry in entries):
         raise ValueError(f"{name} holds no prompt: connect a text encoder's output")
+    for encoded, _ in entries:
+        _need_finite(encoded, name)
     return value  # type: ignore[return-value]
 
 
 def check_sigmas(value: Any, name: str) -> Tensor:
-    """SIGMAS: finite numbers, one dimension."""
+    """SIGMAS: finite numbers from 0 on, one dimension, also none."""
     if not isinstance(value, Tensor) or value.ndim != 1:
         raise ValueError(f"{name} is {_kind(value)}, not sigmas: connect a scheduler")
-    if value.numel():
-        _need_finite(value, name)
+    _need_finite(value, name)
+    if (value < 0).any():
+        raise ValueError(f"{name} go down to {float(value.min()):g}: noise levels are 0 or more")
     return value
 
 
@@ -116,9 +126,7 @@ def _need_tensor(value: Any, name: str, what: str, dimensions: int) -> None:
 
 
 def _need_finite(value: Tensor, name: str) -> None:
-    """Raise ValueError for NaN and infinity. The smallest and largest value show both, without a tensor of flags."""
-    low, high = torch.aminmax(value)
-    if not (low.isfinite() and high.isfinite()):
+    if not is_finite(value):
         raise ValueError(f"{name} holds NaN or infinite values: look at what the node before gave")
 
 

@@ -1,4 +1,7 @@
-"""AUDIO made ready for a node: at most two channels, at least one sample, finite."""
+"""AUDIO made ready for a node: at most two channels, at least one sample, finite.
+
+Source: FFmpeg's matrix for stereo (libswresample rematrix.c): the bass channel is left out, nothing is normalised.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .finite import is_finite
+
 log = logging.getLogger("oner")
 
-LAYOUTS = {3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # FFmpeg's names, as files have them
+LOWEST, HIGHEST = 1000, 1_000_000  # Hz; no file's sound is below or above
+
+HALF = 0.5**0.5
+FRONT, SIDE = [[1.0, 0.0], [0.0, 1.0]], [[HALF, 0.0], [0.0, HALF]]
+CENTRE, BACK, BASS = [[HALF, HALF]], [[0.5, 0.5]], [[0.0, 0.0]]
+DOWNMIX = {  # channels: what each gives to left and right
+    3: [*FRONT, *BASS],  # 2.1
+    4: [*FRONT, *SIDE],  # quad
+    5: [*FRONT, *CENTRE, *SIDE],  # 5.0
+    6: [*FRONT, *CENTRE, *BASS, *SIDE],  # 5.1
+    7: [*FRONT, *CENTRE, *BASS, *BACK, *SIDE],  # 6.1
+    8: [*FRONT, *CENTRE, *BASS, *SIDE, *SIDE],  # 7.1
+}
 
 
 def check_sound(value: Any, name: str) -> dict[str, Any]:
@@ -19,31 +36,24 @@ def check_sound(value: Any, name: str) -> dict[str, Any]:
     rate = value.get("sample_rate") if isinstance(value, dict) else None
     if not isinstance(waveform, Tensor) or waveform.ndim != 3:
         raise ValueError(f"{name} is no sound: connect an AUDIO")
-    if not isinstance(rate, int | float) or not 0 < rate < 2**31:
+    if not isinstance(rate, int | float) or not LOWEST <= rate <= HIGHEST:
         raise ValueError(f"{name} has sample_rate {rate}: connect a sound with a rate such as 44100")
     if not waveform.numel():
         raise ValueError(f"{name} has 0 samples: connect a sound that is not empty")
-    low, high = torch.aminmax(waveform)
-    if not (low.isfinite() and high.isfinite()):
+    if not is_finite(waveform):
         raise ValueError(f"{name} holds NaN or infinite samples: look at what the node before gave")
-    if waveform.shape[1] <= 2:
-        return value if waveform.dtype == torch.float32 else {**value, "waveform": waveform.float()}
-    log.info("%s: %d channels are mixed down to two", name, waveform.shape[1])
-    return {**value, "waveform": mix_down(waveform.float(), int(rate))}
+    mixed = waveform.float()
+    if waveform.shape[1] > 2:
+        log.info("Oner: %s has %d channels: they are mixed down to two", name, waveform.shape[1])
+        mixed = mix_down(mixed)
+    if mixed is waveform and isinstance(rate, int):
+        return value
+    return {**value, "waveform": mixed, "sample_rate": round(rate)}
 
 
-def mix_down(waveform: Tensor, rate: int) -> Tensor:
-    """[B, C, S] with C > 2 as [B, 2, S], by FFmpeg's matrix for C channels; the mean of all for C > 8."""
-    import av
-
-    layout = LAYOUTS.get(waveform.shape[1])
-    if layout is None:
+def mix_down(waveform: Tensor) -> Tensor:
+    """[B, C, S] with C > 2 as [B, 2, S], as FFmpeg does for the usual layout of C channels; their mean for C > 8."""
+    weights = DOWNMIX.get(waveform.shape[1])
+    if weights is None:
         return waveform.mean(1, keepdim=True).expand(-1, 2, -1)
-    mixed = []
-    for sound in waveform.cpu():  # [C, S]
-        frame = av.AudioFrame.from_ndarray(sound.contiguous().numpy(), format="fltp", layout=layout)
-        frame.sample_rate = rate
-        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
-        pieces = [*resampler.resample(frame), *resampler.resample(None)]
-        mixed.append(torch.cat([torch.from_numpy(piece.to_ndarray()) for piece in pieces], 1))
-    return torch.stack(mixed)
+    return torch.tensor(weights).to(waveform).T @ waveform

@@ -75,10 +75,11 @@ class GemmaEnhancePrompt(Node):
         return io.NodeOutput(re.sub(r"^[^\w\"'(]+", "", written.result[0].strip()))
 
 
-# These refuse when they run and not before: graphs have them on the branch of a switch that is not taken.
+# These refuse when they run and not before: graphs have them on the branch of a switch that is not taken. They refuse
+# whatever they are given, hence no Node, which would speak of the inputs first.
 
 
-class GemmaAPITextEncode(Node):
+class GemmaAPITextEncode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         inputs = [
@@ -95,7 +96,7 @@ class GemmaAPITextEncode(Node):
         raise ValueError(ONLINE)
 
 
-class PromptEnhancerLoader(Node):
+class PromptEnhancerLoader(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         inputs = [io.String.Input("llm_name", default=""), io.String.Input("image_captioner_name", default="")]
@@ -106,7 +107,7 @@ class PromptEnhancerLoader(Node):
         raise ValueError(ENHANCER.format("LTXVPromptEnhancerLoader"))
 
 
-class PromptEnhancer(Node):
+class PromptEnhancer(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         inputs = [

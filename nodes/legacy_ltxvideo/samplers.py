@@ -30,7 +30,7 @@ from ...ltx.ltxv.segments import (
 from ...utils.numbers import parse_numbers
 from ..node import Node
 from .guides import crop_input, prepare
-from .schemas import number, prompts_and_latent, schema, whole
+from .schemas import PromptList, number, prompts_and_latent, schema, whole
 
 LOOPING_CRF = 30  # what the looping sampler compresses images with
 
@@ -344,7 +344,7 @@ class LoopingSampler(Node):
             io.Image.Input("optional_cond_images", optional=True),
             io.Latent.Input("optional_guiding_latents", optional=True),
             number("adain_factor", 0.0, 0.0, 1.0, optional=True),
-            io.Conditioning.Input("optional_positive_conditionings", optional=True),
+            PromptList("optional_positive_conditionings", optional=True),
             io.Latent.Input("optional_negative_index_latents", optional=True),
             whole("guiding_start_step", 0, 0, 1000, optional=True),
             whole("guiding_end_step", 1000, 0, 1000, optional=True),

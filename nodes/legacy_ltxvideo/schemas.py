@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
+
+from ...utils.inputs import check_conditioning
 
 
 def schema(node_id: str, use: str, inputs: list, outputs: list, **options) -> io.Schema:
@@ -25,6 +29,17 @@ def number(name: str, default: float, low: float = 0.0, high: float = 100.0, **o
 
 def whole(name: str, default: int, low: int, high: int, step: int = 1, **options) -> io.Int.Input:
     return io.Int.Input(name, default=default, min=low, max=high, step=step, **options)
+
+
+class PromptList(io.Conditioning.Input):
+    """A CONDITIONING, or a list of them as MultiPromptProvider gives."""
+
+    @staticmethod
+    def check(value: Any, name: str) -> list:
+        several = isinstance(value, list) and value and isinstance(value[0], list) and value[0]
+        if several and isinstance(value[0][0], list):
+            return [check_conditioning(one, name) for one in value]
+        return check_conditioning(value, name)
 
 
 def prompts() -> list[io.Conditioning.Input]:

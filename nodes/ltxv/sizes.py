@@ -11,6 +11,8 @@ from ..node import Node
 MAX_SIDE = 16384
 WIDTH = io.Int.Input("width", default=1216, min=64, max=MAX_SIDE, tooltip="width you want, in pixels")
 HEIGHT = io.Int.Input("height", default=704, min=64, max=MAX_SIDE, tooltip="height you want, in pixels")
+FINAL_WIDTH = io.Int.Input("width", default=1216, min=1, max=MAX_SIDE, tooltip="width you want, in pixels")
+FINAL_HEIGHT = io.Int.Input("height", default=704, min=1, max=MAX_SIDE, tooltip="height you want, in pixels")
 LENGTH = io.Int.Input("length", default=121, min=1, max=MAX_SIDE, tooltip="frames you want")
 
 
@@ -94,7 +96,7 @@ class LTXVFitFrames(Node):
             description="Bring decoded frames to the size and length you asked for: resize what multi-scale enlarged "
             "to the padded size, then crop the padding.",
             search_aliases=["crop back", "unpad", "resize", "multi-scale"],
-            inputs=[io.Image.Input("images", tooltip="decoded frames"), WIDTH, HEIGHT, LENGTH],
+            inputs=[io.Image.Input("images", tooltip="decoded frames"), FINAL_WIDTH, FINAL_HEIGHT, LENGTH],
             outputs=[io.Image.Output(display_name="images", tooltip="frames of exactly this size and length")],
         )
 

@@ -100,8 +100,8 @@ def test_loading_and_encoding_leave_the_files_and_tokens_alone(node, models):
         (("t5-tiny", "ltx-video", "ltx-2.3-tiny.safetensors"), "but ltx-video has none: set it to none"),
         (("t5-tiny", "wan"), r"is t5, but this type needs UMT5 \(Wan\); t5 is T5 \(LTX-Video\)"),
         (("umt5-tiny", "ltx-2", "ltx-2.3-tiny.safetensors"), r"is umt5, but this type needs Gemma 3 \(LTX-2\)"),
-        (("gone", "wan"), "the text_encoders folders hold no gone"),
-        (("LTX-2/text_encoder", "ltx-2", "gone.safetensors"), "gone.safetensors is not in checkpoints"),
+        (("gone", "wan"), "folder is 'gone': choose one of "),
+        (("LTX-2/text_encoder", "ltx-2", "gone.safetensors"), "projection is 'gone.safetensors': choose one of "),
     ],
 )
 def test_what_cannot_be_loaded_is_refused_with_a_sentence(node, inputs, sentence):

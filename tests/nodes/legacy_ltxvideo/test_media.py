@@ -22,7 +22,7 @@ def conds():
 
 
 def mask(latent, conds, start, end, video=True, audio=True, init=(0.0, 0.0), slope=3, spatial=None):
-    models = [None] * 3
+    models = [object()] * 3  # what they told, LTX-2 has once and for all
     values = [start, end, FPS, video, audio, *init, slope, spatial]
     return SetAudioVideoMaskByTime.execute(latent, *conds, *models, *values).result
 

@@ -6,6 +6,7 @@ import sys
 
 import comfy.samplers
 import comfy.sd
+import folder_paths
 import nodes as core_nodes
 import pytest
 import torch
@@ -316,7 +317,13 @@ def test_audio_only_switches_the_video_off_on_a_clone(model):
     assert old_loaders.AudioOnlyEmptyVideoLatent.execute().result[0]["samples"].shape == (1, 128, 1, 2, 2)
 
 
-def test_a_gemma_file_without_a_folder_is_refused():
+def test_a_gemma_file_without_a_folder_is_refused(tmp_path):
+    encoders = ["text_encoders/gemma.safetensors", "text_encoders/gemma/model.safetensors"]
+    for place in (*encoders, "checkpoints/ltx.safetensors"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+        folder = place.split("/")[0]
+        folder_paths.add_model_folder_path(folder, str(tmp_path / folder))
     with pytest.raises(ValueError, match=r"gemma_path is gemma\.safetensors, a file without a folder of its own"):
         old_loaders.GemmaCLIPModelLoader.execute("gemma.safetensors", "ltx.safetensors", 1024)
     with pytest.raises(ValueError, match="max_length is 256; LTX-2 was trained with 1024"):

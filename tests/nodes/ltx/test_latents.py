@@ -192,5 +192,5 @@ def test_loader_says_what_a_file_lacks(models, tmp_path, monkeypatch):
 def test_loader_names_the_file_it_refuses(models):
     with pytest.raises(ValueError, match=r"tiny-wan-2.1-t2v-1.3b.safetensors: it is not an LTX model"):
         LTXModelLoader.execute(models["wan-t2v"])
-    with pytest.raises(FileNotFoundError, match=r"absent.safetensors"):
+    with pytest.raises(ValueError, match=r"model_name is 'absent.safetensors': choose one of 'tiny-"):
         LTXModelLoader.execute("absent.safetensors")

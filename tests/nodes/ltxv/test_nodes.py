@@ -237,8 +237,8 @@ def test_an_audio_video_latent_is_refused(loaded, conds):
 def test_sizes_are_padded_and_the_first_pass_is_two_thirds():
     assert LTXVSizes.execute(1280, 720, 100).result == (1280, 736, 105, 832, 480)
     assert LTXVSizes.execute(1216, 704, 121).result == (1216, 704, 121, 800, 448)
-    with pytest.raises(ValueError, match=r"1216x704 times 0.01 is less than 32 pixels"):
-        LTXVSizes.execute(1216, 704, 121, 0.01)
+    with pytest.raises(ValueError, match=r"64x64 times 0.1 is less than 32 pixels"):
+        LTXVSizes.execute(64, 64, 121, 0.1)
 
 
 def test_padded_frames_fit_back():

@@ -15,6 +15,7 @@ from oner.wan.schedules import flow_sigmas
 from tiny import write_models
 
 PROMPTS = wan_tiny.prompts()
+NAME = "tiny-wan-2.2-lora-high-noise.safetensors"
 SIGMAS = flow_sigmas("dpmpp", 8, 3.0)
 DEFAULTS = {"phases": 2, "threshold_1": 0.0, "threshold_2": 0.0, "low_from": "phase 2"}
 THREE = {"phases": 3, "threshold_1": 0.965, "threshold_2": 0.8, "low_from": "phase 3"}
@@ -29,7 +30,8 @@ def lora(tmp_path_factory):
     paths = write_models(folder, ["lora-wan-high"])
     folder_paths.folder_names_and_paths["loras"] = ([str(folder / "loras")], {".safetensors"})
     folder_paths.filename_list_cache.clear()
-    return paths["lora-wan-high"].name
+    assert paths["lora-wan-high"].name == NAME
+    return NAME
 
 
 def make_plan(widgets):
@@ -112,7 +114,7 @@ def test_a_threshold_of_0_is_the_boundary_of_the_model_that_gets_the_plan(lora):
 
 
 @pytest.mark.parametrize(
-    "run", [guide, lambda high, low, *rest: schedule(high, low, "any", *rest)], ids=["guider", "lora"]
+    "run", [guide, lambda high, low, *rest: schedule(high, low, NAME, *rest)], ids=["guider", "lora"]
 )
 @pytest.mark.parametrize(
     ("off", "message"),
@@ -123,6 +125,7 @@ def test_a_threshold_of_0_is_the_boundary_of_the_model_that_gets_the_plan(lora):
         ({"low_from": "phase 3"}, "low_from is phase 3 here and phase 2 in .* default phase 2 here"),
     ],
 )
+@pytest.mark.usefixtures("lora")
 def test_a_widget_that_the_plan_would_overrule_is_refused(run, off, message):
     plan, model = make_plan(DEFAULTS | {"threshold_1": 0.965}), wan_tiny.load()
     with pytest.raises(ValueError, match=message):
@@ -135,7 +138,7 @@ def test_a_widget_off_its_default_is_refused_also_where_the_plan_says_the_same()
 
 
 @pytest.mark.parametrize(
-    "run", [guide, lambda high, low, *rest: schedule(high, low, "2.1-lora", *rest)], ids=["guider", "lora"]
+    "run", [guide, lambda high, low, *rest: schedule(high, low, NAME, *rest)], ids=["guider", "lora"]
 )
 @pytest.mark.parametrize(
     ("levels", "message"),
@@ -144,6 +147,7 @@ def test_a_widget_off_its_default_is_refused_also_where_the_plan_says_the_same()
         ((0.5, 0.0), "threshold 1 is 0.5 and threshold 2 is 0.875"),  # the trained boundary
     ],
 )
+@pytest.mark.usefixtures("lora")
 def test_thresholds_that_rise_are_refused_by_whoever_knows_the_model(run, levels, message):
     widgets = THREE | dict(zip(("threshold_1", "threshold_2"), levels, strict=True))
     with pytest.raises(ValueError, match=message):

@@ -162,6 +162,8 @@ def test_pose_files_of_the_input_folder_are_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("given", "message"), [({}, "given: none"), ({"text": "[]", "file": "a.txt"}, "text, file")])
-def test_one_source_of_poses_is_wanted(given, message):
+def test_one_source_of_poses_is_wanted(given, message, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("[]")
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
     with pytest.raises(ValueError, match=message):
         WanCameraPathFromText.execute(length=0, **given)

@@ -9,6 +9,7 @@ read and crop them; the entry key `oner_weight` is the exact attention weight.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from einops import rearrange
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ...utils.tokens import to_tokens
 from .positions import audio_in_window, frames_in_window, keyframe_positions, reference_positions
-from .state import State
+from .state import Part, State
 
 Conditioning = list
 
@@ -36,10 +37,15 @@ def get_value(conditioning: Conditioning, key: str):
 def replace_frames(state: State, content: Tensor, frame: int, strength: float) -> State:
     """Put encoded frames [1 or B, 128, t, H, W] over the latent frames from `frame` on."""
     frames = slice(frame, frame + content.shape[2])
-    clean, mask = state.video.clean.clone(), state.video.mask.clone()
+    clean = state.video.clean.clone()
     clean[:, :, frames] = content.to(clean)
-    mask[:, :, frames] = 1 - strength
-    return state.with_video(clean=clean, mask=mask)
+
+    def give(mask: Tensor) -> Tensor:
+        mask = mask.clone()
+        mask[:, :, frames] = 1 - strength
+        return mask
+
+    return replace(state, video=replace(state.video.map_mask(give), clean=clean))
 
 
 def append_keyframe(
@@ -81,26 +87,45 @@ def add_audio_reference(conditionings: list[Conditioning], content: Tensor) -> l
 
 def freeze_video(state: State) -> State:
     """Keep the video as it is; the model sees it clean, at sigma 0."""
-    return state.with_video(mask=torch.zeros_like(state.video.mask))
+    return replace(state, video=state.video.map_mask(_frozen))
 
 
 def freeze_audio(state: State) -> State:
     """Keep the audio as it is; the model sees it clean, at sigma 0."""
-    return state.with_audio(mask=torch.zeros_like(state.audio.mask))
+    return replace(state, audio=state.audio.map_mask(_frozen))
+
+
+def _frozen(mask: Tensor) -> Tensor:
+    return mask.clamp(max=0)  # fillers stay fillers
 
 
 def window_video(state: State, start_seconds: float, end_seconds: float, fps: float) -> State:
-    """Regenerate the clip's latent frames that overlap a time window, keep its others."""
-    mask = state.video.mask.clone()
+    """Regenerate the clip's latent frames that overlap a time window, keep its others; a second window adds to it."""
     inside = frames_in_window(state.clip_frames, fps, start_seconds, end_seconds)
-    mask[:, :, : state.clip_frames] = inside[:, None, None].to(mask)
-    return state.with_video(mask=mask)
+    return replace(state, video=_open(state.video, inside[:, None, None]))
 
 
 def window_audio(state: State, start_seconds: float, end_seconds: float) -> State:
-    """Regenerate the latent audio frames that overlap a time window, keep the others."""
+    """Regenerate the latent audio frames that overlap a time window, keep the others; a second window adds to it."""
     inside = audio_in_window(state.audio.clean.shape[2], start_seconds, end_seconds)
-    return state.with_audio(mask=inside[:, None].to(state.audio.mask).expand_as(state.audio.mask).clone())
+    return replace(state, audio=_open(state.audio, inside[:, None]))
+
+
+def keep_video(state: State) -> State:
+    """The video outside of time windows alone: nothing of it is regenerated but what another window opened."""
+    return replace(state, video=_open(state.video, torch.zeros(1, 1, 1, dtype=torch.bool)))
+
+
+def keep_audio(state: State) -> State:
+    """The audio outside of time windows alone: nothing of it is regenerated but what another window opened."""
+    return replace(state, audio=_open(state.audio, torch.zeros(1, 1, dtype=torch.bool)))
+
+
+def _open(part: Part, inside: Tensor) -> Part:
+    """A part whose mask is, inside, what it was before any window; elsewhere 0, or what other windows left."""
+    before = part.mask if part.unwindowed is None else part.unwindowed
+    closed = torch.zeros_like(part.mask) if part.unwindowed is None else part.mask
+    return replace(part, mask=torch.where(inside.to(before.device), before, closed), unwindowed=before)
 
 
 def appended_frames(state: State, conditioning: Conditioning) -> int:
@@ -112,11 +137,11 @@ def appended_frames(state: State, conditioning: Conditioning) -> int:
 def crop(state: State, conditionings: list[Conditioning]) -> tuple[State, list[Conditioning]]:
     """The clip without appended frames, and conditionings without any reference."""
     appended = appended_frames(state, conditionings[0])
-    clip = slice(0, state.video.clean.shape[2] - appended)
-    video = {name: getattr(state.video, name)[:, :, clip] for name in ("clean", "init", "mask")}
+    end = state.video.clean.shape[2] - appended
+    video = state.video.map_all(lambda x: x[:, :, :end])
     gone = ("keyframe_idxs", "guide_attention_entries", "ref_audio", "generated_keyframes")
     cropped = [[[t, {k: v for k, v in o.items() if k not in gone}] for t, o in c] for c in conditionings]
-    return State(state.with_video(**video).video, state.audio), cropped
+    return State(video, state.audio), cropped
 
 
 def _append(
@@ -154,9 +179,9 @@ def _append(
                 },
             )
         )
-    state = state.with_video(
+    video = replace(
+        state.video.map_mask(lambda known: torch.cat([known, added_mask], dim=2)),
         clean=torch.cat([clean, added], dim=2),
         init=torch.cat([state.video.init, torch.zeros_like(added)], dim=2),
-        mask=torch.cat([mask, added_mask], dim=2),
     )
-    return State(state.video, state.audio, state.guide_frames + content.shape[2]), updated
+    return State(video, state.audio, (state.guide_frames or 0) + content.shape[2]), updated

@@ -3,12 +3,15 @@
 `samples` is the given content ("clean"), `noise_mask` says how much of each token is generated, and the key
 `oner_init` (same layout as `samples`) is what the noised start is made from. They differ where an image was put over
 something, or a reference was appended: LTX starts there from what lay below (zeros for appended frames), ComfyUI
-from the content. `oner_init_of` is the very `samples` object that the start belongs to. `oner_guide_frames` counts
-appended latent frames.
+from the content. `oner_init_of` is the `samples` object that the start belongs to; after core's nodes joined, repeated,
+picked or took apart a latent, its samples are found there by their content. `oner_guide_frames` counts appended latent
+frames; where it is absent, as behind core's guide nodes, the prompts alone tell. `oner_unwindowed` is what the mask
+would be without time windows, `oner_windowed` the mask itself that it belongs to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +20,8 @@ from torch import Tensor
 from ...utils.core import need
 
 INIT, INIT_OF, GUIDE_FRAMES = "oner_init", "oner_init_of", "oner_guide_frames"
+UNWINDOWED, WINDOWED = "oner_unwindowed", "oner_windowed"
+OWN = (INIT, INIT_OF, GUIDE_FRAMES, UNWINDOWED, WINDOWED)  # the keys that other packs and core know nothing of
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
 _utils = need("comfy.utils", "reshape_mask")
@@ -24,20 +29,33 @@ _utils = need("comfy.utils", "reshape_mask")
 
 @dataclass(frozen=True)
 class Part:
-    """One modality. clean, init: [B, C, T, H, W] or [B, C, A, M]; mask the same with one channel."""
+    """One modality. clean, init: [B, C, T, H, W] or [B, C, A, M]; mask the same with one channel.
+
+    `unwindowed`: the mask as it was without time windows, None if there are none.
+    """
 
     clean: Tensor
     init: Tensor
     mask: Tensor
+    unwindowed: Tensor | None = None
+
+    def map_mask(self, change: Callable[[Tensor], Tensor]) -> Part:
+        """The part with its mask changed, inside and outside of time windows."""
+        unwindowed = None if self.unwindowed is None else change(self.unwindowed)
+        return replace(self, mask=change(self.mask), unwindowed=unwindowed)
+
+    def map_all(self, change: Callable[[Tensor], Tensor]) -> Part:
+        """The part with every tensor changed in the same way."""
+        return replace(self.map_mask(change), clean=change(self.clean), init=change(self.init))
 
 
 @dataclass(frozen=True)
 class State:
-    """A LATENT taken apart. `guide_frames` of the video's latent frames are appended references."""
+    """A LATENT taken apart. `guide_frames` of the video's latent frames are appended references; None = not said."""
 
     video: Part
     audio: Part | None
-    guide_frames: int = 0
+    guide_frames: int | None = None
 
     @property
     def parts(self) -> list[Part]:
@@ -46,7 +64,7 @@ class State:
     @property
     def clip_frames(self) -> int:
         """Latent frames of the clip itself."""
-        return self.video.clean.shape[2] - self.guide_frames
+        return self.video.clean.shape[2] - (self.guide_frames or 0)
 
     def with_video(self, **changes) -> State:
         return replace(self, video=replace(self.video, **changes))
@@ -56,25 +74,31 @@ class State:
 
 
 def read_state(latent: dict) -> State:
-    """The state of a video or audio-video LATENT. Raises ValueError if its start belongs to other samples."""
-    samples = latent["samples"]
-    clean = parts_of(samples)
+    """The state of a video or audio-video LATENT; a part of batch 1 is repeated for the other one.
+
+    Raises ValueError if its start belongs to other samples, or the batches differ.
+    """
+    clean = parts_of(latent["samples"])
     if clean[0].ndim != 5 or (len(clean) > 1 and clean[1].ndim != 4):
         shapes = ", ".join(str(tuple(part.shape)) for part in clean)
         raise ValueError(f"latent has shape {shapes}; LTX needs a video latent [B, 128, T, H, W], audio second")
-    init = clean
-    if INIT in latent:
-        if latent.get(INIT_OF) is not samples:
-            raise ValueError(
-                "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or LTX "
-                "Stage Hand-Over before conditioning it again"
-            )
-        init = parts_of(latent[INIT])
-    given = latent.get("noise_mask")
-    given = [] if given is None else parts_of(given)
-    masks = [_mask(given[i] if i < len(given) else None, part) for i, part in enumerate(clean)]
-    parts = [Part(*values) for values in zip(clean, init, masks, strict=True)]
-    return State(parts[0], parts[1] if len(parts) > 1 else None, latent.get(GUIDE_FRAMES, 0))
+    init = _start_of(latent, clean)
+    masks = [_mask(given, part) for given, part in zip(_given(latent, "noise_mask", clean), clean, strict=True)]
+    unwindowed = _unwindowed(latent, clean, masks)
+    parts = [Part(*values) for values in zip(clean, init, masks, unwindowed, strict=True)]
+    batch = common_batch(clean)
+    parts = [part.map_all(lambda x: x.expand(batch, *x.shape[1:])) for part in parts]
+    return State(parts[0], parts[1] if len(parts) > 1 else None, latent.get(GUIDE_FRAMES))
+
+
+def common_batch(parts: Sequence[Tensor]) -> int:
+    """The batch of the modalities, of which one may stand for all. Raises ValueError if they differ otherwise."""
+    batches = [part.shape[0] for part in parts]
+    if len(set(batches) - {1}) > 1:
+        raise ValueError(
+            f"the latent holds {batches[0]} videos and {batches[1]} sounds: give as many of both, or one of either"
+        )
+    return max(batches)
 
 
 def with_guides(latent: dict, state: State, counts: list[int]) -> State:
@@ -96,19 +120,20 @@ def with_guides(latent: dict, state: State, counts: list[int]) -> State:
 def write_state(latent: dict, state: State) -> dict:
     """A new LATENT dict with the state; other keys are kept."""
     samples = _join([part.clean for part in state.parts])
-    return {
-        **latent,
-        "samples": samples,
-        "noise_mask": _join([part.mask for part in state.parts]),
-        INIT: _join([part.init for part in state.parts]),
-        INIT_OF: samples,
-        GUIDE_FRAMES: state.guide_frames,
-    }
+    mask = _join([part.mask for part in state.parts])
+    own: dict = {INIT: _join([part.init for part in state.parts]), INIT_OF: samples}
+    if state.guide_frames is not None:
+        own[GUIDE_FRAMES] = state.guide_frames
+    if any(part.unwindowed is not None for part in state.parts):
+        own[UNWINDOWED] = _join([part.mask if part.unwindowed is None else part.unwindowed for part in state.parts])
+        own[WINDOWED] = mask
+    kept = {key: value for key, value in latent.items() if key not in OWN}
+    return {**kept, "samples": samples, "noise_mask": mask, **own}
 
 
 def plain_latent(latent: dict, state: State) -> dict:
     """A LATENT dict with the content of `state` and nothing that conditions it."""
-    kept = {k: v for k, v in latent.items() if k not in (INIT, INIT_OF, GUIDE_FRAMES, "noise_mask")}
+    kept = {k: v for k, v in latent.items() if k not in (*OWN, "noise_mask")}
     return {**kept, "samples": _join([part.clean for part in state.parts])}
 
 
@@ -116,7 +141,11 @@ def start_offsets(latent: dict) -> list[Tensor] | None:
     """init - clean of each modality, zero where it has no influence; None if it has none anywhere."""
     if INIT not in latent:
         return None
-    offsets = [(part.init - part.clean) * (part.mask > 0) for part in read_state(latent).parts]
+    clean = parts_of(latent["samples"])
+    masks = [_mask(given, part) for given, part in zip(_given(latent, "noise_mask", clean), clean, strict=True)]
+    offsets = [
+        (init - part) * (mask > 0) for init, part, mask in zip(_start_of(latent, clean), clean, masks, strict=True)
+    ]
     return offsets if any(offset.any() for offset in offsets) else None
 
 
@@ -127,6 +156,56 @@ def parts_of(samples) -> list[Tensor]:
 
 def _join(parts: list[Tensor]):
     return parts[0] if len(parts) == 1 else _nested.NestedTensor(parts)
+
+
+def _given(latent: dict, key: str, parts: list[Tensor]) -> list[Tensor | None]:
+    """A mask of each modality, None where the latent has none."""
+    value = latent.get(key)
+    given = [] if value is None else parts_of(value)
+    return [given[i] if i < len(given) else None for i in range(len(parts))]
+
+
+def _unwindowed(latent: dict, clean: list[Tensor], masks: list[Tensor]) -> list[Tensor | None]:
+    """The mask of each modality without time windows; None where there are none, or the mask is another one by now."""
+    found: list[Tensor | None] = []
+    for i, (part, mask) in enumerate(zip(clean, masks, strict=True)):
+        before, after = (_given(latent, key, clean)[i] for key in (UNWINDOWED, WINDOWED))
+        valid = before is not None and torch.equal(_mask(after, part), mask)
+        found.append(_mask(before, part) if valid else None)
+    return found
+
+
+def _start_of(latent: dict, clean: list[Tensor]) -> list[Tensor]:
+    """The start of each modality: the content where nothing else is said.
+
+    What has been done to the latent since it was conditioned may have made other objects of the same samples, with
+    others beside them; samples that are not found by their content were sampled or changed.
+    """
+    if INIT not in latent:
+        return clean
+    if latent[INIT_OF] is latent["samples"]:
+        return parts_of(latent[INIT])
+    known = {x.ndim: (x, start) for x, start in zip(parts_of(latent[INIT_OF]), parts_of(latent[INIT]), strict=True)}
+    starts = []
+    for part in clean:
+        if part.ndim not in known:  # joined since
+            starts.append(part)
+            continue
+        content, start = known[part.ndim]
+        places = [_place(sample, content, i) for i, sample in enumerate(part)]
+        if None in places:
+            raise ValueError(
+                "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or LTX "
+                "Stage Hand-Over before conditioning it again"
+            )
+        starts.append(start[places])
+    return starts
+
+
+def _place(sample: Tensor, content: Tensor, expected: int) -> int | None:
+    """The index of a sample in a batch, the expected one before others; None if it is not there."""
+    order = sorted(range(content.shape[0]), key=lambda i: i != expected)
+    return next((i for i in order if torch.equal(content[i].to(sample), sample)), None)
 
 
 def _mask(mask: Tensor | None, content: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from ...ltx.ltx2 import conditioning
 from ...ltx.ltx2.checks import need_audio, need_no_guides, need_window
 from ...ltx.ltx2.state import read_state, write_state
 from ..node import Node
+from .conditioning import read_conditioned
 
 CATEGORY = "Oner/conditioning"
 VIDEO, AUDIO, BOTH = "video", "audio", "video and audio"
@@ -52,7 +53,7 @@ class LTXTimeWindow(Node):
             display_name="LTX Time Window",
             category=CATEGORY,
             description="Generate only a time window of a clip anew and keep the rest. A latent frame belongs to the "
-            "window when it overlaps it.",
+            "window when it overlaps it. Chained windows add up; what was given before stays given.",
             search_aliases=[
                 "retake",
                 "temporal region mask",
@@ -70,23 +71,33 @@ class LTXTimeWindow(Node):
                     options=[BOTH, VIDEO, AUDIO],
                     tooltip="what is generated in the window; the other one is kept throughout. Without audio: video",
                 ),
+                io.Conditioning.Input(
+                    "positive",
+                    optional=True,
+                    tooltip="prompt: shows guides that core's LTXVAddGuide appended, which come after this node",
+                ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="latent to sample")],
         )
 
     @classmethod
-    def execute(cls, latent, start_seconds, end_seconds, fps, generate):
-        state = read_state(latent)
+    def execute(cls, latent, start_seconds, end_seconds, fps, generate, positive=None):
+        state = read_state(latent) if positive is None else read_conditioned(latent, [positive])
         need_no_guides(state, "LTX Time Window")
         need_window(state, start_seconds, end_seconds, fps)
         if generate == AUDIO:
             need_audio(state, "generating audio in a window")
-            state = conditioning.freeze_video(state)
+            state = conditioning.keep_video(state)
         else:
             state = conditioning.window_video(state, start_seconds, end_seconds, fps)
         if state.audio is not None:
             if generate == VIDEO:
-                state = conditioning.freeze_audio(state)
+                state = conditioning.keep_audio(state)
             else:
                 state = conditioning.window_audio(state, start_seconds, end_seconds)
+        if not any(bool((part.mask > 0).any()) for part in state.parts):
+            raise ValueError(
+                f"nothing of {start_seconds:g} to {end_seconds:g} s would be generated: the latent's mask keeps all of "
+                "it. Put the window before what keeps it, or leave one of them out"
+            )
         return io.NodeOutput(write_state(latent, state))

@@ -41,8 +41,8 @@ FAULTS = (
     Fault(
         "LTX-2: the start of a frame of strength 0 made of its content",
         "ltx/ltx2/state.py",
-        "* (part.mask > 0) for part",
-        "* ((part.mask > 0) & (part.mask < 1)) for part",
+        "* (mask > 0) for init",
+        "* ((mask > 0) & (mask < 1)) for init",
         ("tests/unit/ltx/ltx2/test_sampling.py::test_partly_given_frames_are_exact_under_cfg_pp",),
     ),
     Fault(
@@ -115,8 +115,8 @@ FAULTS = (
     Fault(
         "LTX-2: cropped frames still counted as appended",
         "ltx/ltx2/conditioning.py",
-        "State(state.with_video(**video).video, state.audio), cropped",
-        "state.with_video(**video), cropped",
+        "State(video, state.audio), cropped",
+        "replace(state, video=video), cropped",
         (
             "tests/unit/ltx/ltx2/test_references.py::"
             "test_core_is_told_of_a_references_weight_and_all_its_tokens_until_it_is_cropped",
@@ -125,8 +125,8 @@ FAULTS = (
     Fault(
         "LTX-2: sign of the start's offset",
         "ltx/ltx2/state.py",
-        "[(part.init - part.clean) * (part.mask > 0)",
-        "[(part.clean - part.init) * (part.mask > 0)",
+        "(init - part) * (mask > 0)",
+        "(part - init) * (mask > 0)",
         ("tests/unit/ltx/ltx2/test_sampling.py::test_partial_image_is_exact",),
     ),
     Fault(

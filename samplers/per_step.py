@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..utils.core import need
@@ -21,10 +22,17 @@ def nearest_step(sigma: Tensor, sigmas: Tensor) -> int:
     return int((sigmas[:-1] - sigma.flatten()[0].to(sigmas)).abs().argmin())
 
 
+def appended_frames(video: Tensor, conds: dict) -> int:
+    """How many of the last frames of [B, C, T, H, W] are guides, of which processed conditions have a place a token."""
+    places = conds.get("keyframe_idxs")
+    return 0 if places is None else places.cond.shape[2] // video.shape[3:].numel()
+
+
 def with_step_change(model: Any, factors: Sequence[float], change: Callable[[Tensor, float], Tensor]) -> Any:
     """A clone of MODEL whose x0 of step i becomes change(x0, factors[i]); the last factor holds for the rest.
 
-    `change` sees the video latent [B, C, T, H, W], also where audio is packed with it.
+    `change` sees the video latent [B, C, T, H, W], also where audio is packed with it, without guides (LTX's keyframes
+    and references) that are appended to its frames.
     """
 
     def hook(args: dict) -> Tensor:
@@ -33,10 +41,16 @@ def with_step_change(model: Any, factors: Sequence[float], change: Callable[[Ten
         denoised = args["denoised"]
         if factor == 0:
             return denoised
+        conds = args["cond"][0].get("model_conds", {})
         if denoised.ndim > 3:
-            return change(denoised, factor)
-        video, *rest = utils.unpack_latents(denoised, args["cond"][0]["model_conds"]["latent_shapes"].cond)
-        return utils.pack_latents([change(video, factor), *rest])[0]
+            return change_clip(denoised, conds, factor)
+        video, *rest = utils.unpack_latents(denoised, conds["latent_shapes"].cond)
+        return utils.pack_latents([change_clip(video, conds, factor), *rest])[0]
+
+    def change_clip(video: Tensor, conds: dict, factor: float) -> Tensor:
+        frames = video.shape[2] - appended_frames(video, conds)
+        clip = change(video[:, :, :frames], factor)
+        return clip if frames == video.shape[2] else torch.cat([clip, video[:, :, frames:]], dim=2)
 
     patched = model.clone()
     patched.set_model_sampler_post_cfg_function(hook)

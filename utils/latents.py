@@ -1,10 +1,16 @@
-"""The parts of a LATENT's samples: a video latent, or ComfyUI's NestedTensor of video and audio."""
+"""The parts of a LATENT's samples: a video latent, or ComfyUI's NestedTensor of video and audio. B: batch."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
+
+# What the pack's nodes put into a LATENT beside ComfyUI's keys: ltx/ltx2/state.py says what each means.
+INIT, INIT_OF, GUIDE_FRAMES = "oner_init", "oner_init_of", "oner_guide_frames"
+UNWINDOWED, WINDOWED = "oner_unwindowed", "oner_windowed"
+OWN = (INIT, INIT_OF, GUIDE_FRAMES, UNWINDOWED, WINDOWED)
 
 
 def video_part(samples: Tensor) -> Tensor:
@@ -23,3 +29,35 @@ def with_video_part(latent: dict[str, Any], video: Tensor) -> dict[str, Any]:
     if not getattr(samples, "is_nested", False):
         return {**latent, "samples": video}
     return {**latent, "samples": type(samples)([video, *samples.tensors[1:]])}
+
+
+def clip_part(latent: dict[str, Any]) -> Tensor:
+    """The video latent without appended frames (keyframes, references), where the LATENT counts them."""
+    video = video_part(latent["samples"])
+    return video[:, :, : video.shape[2] - latent.get(GUIDE_FRAMES, 0)]
+
+
+def with_clip_part(latent: dict[str, Any], clip: Tensor) -> dict[str, Any]:
+    """The LATENT with another clip of the same length; audio and appended frames stay."""
+    appended = video_part(latent["samples"])[:, :, clip.shape[2] :]
+    return with_video_part(latent, torch.cat([clip, appended], dim=2) if appended.shape[2] else clip)
+
+
+def unconditioned(latent: dict[str, Any]) -> dict[str, Any]:
+    """The LATENT without what says which part of it is given."""
+    return {key: value for key, value in latent.items() if key not in (*OWN, "noise_mask")}
+
+
+def match_batch(latent: Tensor, batch: int, name: str, other: str) -> Tensor:
+    """A latent [B or 1, ...] for a batch of `batch`. Raises ValueError with both numbers and the inputs' names."""
+    if latent.shape[0] not in (1, batch):
+        raise ValueError(
+            f"{name} holds {latent.shape[0]} clips and {other} {batch}: give as many of both, or one as {name}"
+        )
+    return latent.expand(batch, *latent.shape[1:])
+
+
+def match_batches(first: Tensor, second: Tensor, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
+    """Two latents with one batch: one of batch 1 is repeated. Raises ValueError with both numbers."""
+    batch = max(first.shape[0], second.shape[0])
+    return match_batch(first, batch, *names), match_batch(second, batch, *reversed(names))

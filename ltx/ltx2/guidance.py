@@ -72,16 +72,21 @@ def needed_passes(guidances: Sequence[Guidance], *, negative: bool = False) -> t
     return tuple(name for name in (POSITIVE, NEGATIVE, PERTURBED, ISOLATED) if name in needed)
 
 
+def deviations(x: Tensor) -> Tensor:
+    """The standard deviation of each sample of [B, ...], as [B]."""
+    return torch.stack([torch.std(sample) for sample in x])
+
+
 def guide(
     passes: Mapping[str, Tensor], guidance: Guidance, counted: Callable[[Tensor], Tensor] = lambda x: x
 ) -> Tensor:
-    """The guided x0 of one modality; `counted` selects what the deviations of the rescale are taken over."""
+    """The guided x0 of one modality; `counted` selects what each sample's deviations of the rescale are taken over."""
     c = passes[POSITIVE]
     guided = c
     for name, scale in ((NEGATIVE, guidance.cfg - 1), (PERTURBED, guidance.stg), (ISOLATED, guidance.modality - 1)):
         if name in guidance.passes:
             guided = guided + scale * (c - passes[name])
     if guidance.rescale:
-        ratio = torch.std(counted(c)) / torch.std(counted(guided))
-        guided = guided * (guidance.rescale * ratio + (1 - guidance.rescale))
+        ratio = deviations(counted(c)) / deviations(counted(guided))
+        guided = guided * (guidance.rescale * ratio + (1 - guidance.rescale)).view(-1, *[1] * (guided.ndim - 1))
     return guided

@@ -14,8 +14,10 @@ from torch import Tensor
 from ...samplers.packed import pack, unpack
 from ...utils.core import need
 from .block_choice import with_exact_block
+from .conditioning import get_value
 from .guidance import ISOLATED, NEGATIVE, POSITIVE, Binned, Guidance, constant, guide, needed_passes, without_isolation
 from .perturbation import PLAN, Plan, patch_model
+from .state import need_one_batch, parts_of
 
 _samplers = need("comfy.samplers", "CFGGuider.inner_sample", "calc_cond_batch")
 
@@ -64,6 +66,22 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
         self.audio = audio
         self.shared_audio_context = shared_audio_context
         self.cfg = max(guidance.cfg for guidance in everything)  # for hooks and logs; guidance goes by modality
+
+    def sample(self, noise, latent_image, *args, **kwargs):
+        need_one_batch(latent_image)
+        self._need_one_reference(parts_of(latent_image)[0].shape[0])
+        return super().sample(noise, latent_image, *args, **kwargs)
+
+    def _need_one_reference(self, batch: int) -> None:
+        """Raise ValueError if there are more reference sounds than core can give to all passes of a batch."""
+        levels = [guidance for binned in (self.video, self.audio) for _, guidance in binned.bins]
+        references = get_value([(None, cond) for cond in self.original_conds[POSITIVE]], "ref_audio")
+        count = 1 if references is None else references["tokens"].shape[0]
+        if count > 1 and (count != batch or len(needed_passes(levels)) > 1):
+            raise ValueError(
+                f"the prompt holds {count} reference sounds, for {batch} clip(s) in one batch: give one, which serves "
+                "all; LTX Pick From Batch takes it out"
+            )
 
     def inner_sample(
         self,
@@ -222,5 +240,7 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
             return (lambda video: video) if bool(real.all()) else (lambda video: video[:, :, real.to(video.device)])
         if index == 1 and "ref_audio" in conds:
             tokens = conds["ref_audio"].cond["tokens"]
-            return lambda audio: torch.cat([audio.flatten(), tokens.to(audio).expand(len(audio), -1, -1).flatten()])
+            return lambda audio: torch.cat(
+                [audio.flatten(1), tokens.to(audio).expand(len(audio), -1, -1).flatten(1)], dim=1
+            )
         return lambda part: part

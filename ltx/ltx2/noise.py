@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...utils.core import need
-from .state import parts_of, start_offsets
+from .state import need_one_batch, parts_of, start_offsets
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
 
@@ -39,6 +39,7 @@ class LatentNoise:
 
     def generate_noise(self, latent: dict) -> Tensor:
         """Noise in the layout of the latent's samples, float32 on the CPU."""
+        need_one_batch(latent["samples"])
         parts = [part.cpu() for part in parts_of(latent["samples"])]
         shapes = [tuple(part.shape) for part in parts]
         noise = list(self.given or self._draw(shapes, latent.get("batch_index")))

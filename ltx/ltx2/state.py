@@ -18,10 +18,7 @@ import torch
 from torch import Tensor
 
 from ...utils.core import need
-
-INIT, INIT_OF, GUIDE_FRAMES = "oner_init", "oner_init_of", "oner_guide_frames"
-UNWINDOWED, WINDOWED = "oner_unwindowed", "oner_windowed"
-OWN = (INIT, INIT_OF, GUIDE_FRAMES, UNWINDOWED, WINDOWED)  # the keys that other packs and core know nothing of
+from ...utils.latents import GUIDE_FRAMES, INIT, INIT_OF, OWN, UNWINDOWED, WINDOWED, unconditioned
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
 _utils = need("comfy.utils", "reshape_mask")
@@ -93,12 +90,21 @@ def read_state(latent: dict) -> State:
 
 def common_batch(parts: Sequence[Tensor]) -> int:
     """The batch of the modalities, of which one may stand for all. Raises ValueError if they differ otherwise."""
-    batches = [part.shape[0] for part in parts]
-    if len(set(batches) - {1}) > 1:
-        raise ValueError(
-            f"the latent holds {batches[0]} videos and {batches[1]} sounds: give as many of both, or one of either"
-        )
+    batches = {part.shape[0] for part in parts}
+    if len(batches - {1}) > 1:
+        raise ValueError(f"{_counts(parts)}: give as many of both, or one of either")
     return max(batches)
+
+
+def need_one_batch(samples) -> None:
+    """Raise ValueError if samples that are to be sampled have modalities of different batches."""
+    parts = parts_of(samples)
+    if len({part.shape[0] for part in parts}) > 1:
+        raise ValueError(f"{_counts(parts)}: pass it through LTX Freeze or LTX Pick From Batch, which repeat the one")
+
+
+def _counts(parts: Sequence[Tensor]) -> str:
+    return f"the latent holds {parts[0].shape[0]} video(s) and {parts[1].shape[0]} sound(s)"
 
 
 def with_guides(latent: dict, state: State, counts: list[int]) -> State:
@@ -133,8 +139,7 @@ def write_state(latent: dict, state: State) -> dict:
 
 def plain_latent(latent: dict, state: State) -> dict:
     """A LATENT dict with the content of `state` and nothing that conditions it."""
-    kept = {k: v for k, v in latent.items() if k not in (*OWN, "noise_mask")}
-    return {**kept, "samples": _join([part.clean for part in state.parts])}
+    return {**unconditioned(latent), "samples": _join([part.clean for part in state.parts])}
 
 
 def start_offsets(latent: dict) -> list[Tensor] | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...utils.core import need
+from ...utils.latents import match_batch
 from ..latents import SPATIAL, TEMPORAL
 
 patchifier = need("comfy.ldm.lightricks.symmetric_patchifier", "SymmetricPatchifier", "latent_to_pixel_coords")
@@ -56,7 +57,7 @@ def append_to_all(
 ) -> tuple[list[list], dict]:
     """append_guide for any number of conditionings; a negative `frame` lies before the clip."""
     samples, mask = latent["samples"], frame_mask(latent)
-    guide = content.to(samples).expand(samples.shape[0], -1, -1, -1, -1)
+    guide = match_batch(content.to(samples), samples.shape[0], "the guide", "the latent")
     level = torch.full_like(mask[:, :, :1], 1 - strength).expand(-1, -1, guide.shape[2], -1, -1)
     extended = {**latent, "samples": torch.cat([samples, guide], dim=2), "noise_mask": torch.cat([mask, level], dim=2)}
     positions = guide_positions(content, frame)

@@ -121,7 +121,7 @@ def combine_pack(
     cfg_star: bool,
     prompted: Tensor | None = None,
 ) -> Tensor:
-    """Guidance as ComfyUI-LTXVideo does it, on x0 [B, ...]; the std is taken over the whole batch."""
+    """Guidance as ComfyUI-LTXVideo does it, on x0 [B, ...]; of a batch each sample as if it were alone."""
     guided = positive if prompted is None else prompted
     if negative is not None:
         if cfg_star:
@@ -130,16 +130,22 @@ def combine_pack(
     if perturbed is not None:
         guided = guided + entry.stg * (positive - perturbed)
     if entry.rescale != 0:
-        guided = guided * (entry.rescale * positive.std() / guided.std() + (1 - entry.rescale))
+        ratio = entry.rescale * positive.flatten(1).std(1) / guided.flatten(1).std(1)
+        guided = guided * _each(ratio + (1 - entry.rescale), guided)
     return guided
 
 
 def _projection(positive: Tensor, negative: Tensor) -> Tensor:
     c, n = positive.flatten(1), negative.flatten(1)  # [B, N]
     scale = (c * n).sum(1) / (n.square().sum(1) + 1e-8)
-    return scale.view(-1, *[1] * (positive.ndim - 1))
+    return _each(scale, positive)
 
 
 def _rescale(positive: Tensor, guided: Tensor, amount: float) -> Tensor:
     ratio = positive.flatten(1).std(1) / guided.flatten(1).std(1)
-    return (amount * ratio + (1 - amount)).view(-1, *[1] * (positive.ndim - 1))
+    return _each(amount * ratio + (1 - amount), positive)
+
+
+def _each(values: Tensor, like: Tensor) -> Tensor:
+    """Values [B] as [B, 1, ...]."""
+    return values.view(-1, *[1] * (like.ndim - 1))

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...samplers.per_step import with_step_change
 from ...utils.latent_statistics import compress_tones, match_statistics, normalise
-from ...utils.latents import video_part, with_video_part
+from ...utils.latents import clip_part, with_clip_part
 from ...utils.numbers import parse_numbers
 from ..node import Node
 
@@ -80,10 +80,10 @@ class LatentAdaIN(Node):
 
     @classmethod
     def execute(cls, latent, reference, factor, per_frame=False):
-        video, other = video_part(latent["samples"]), video_part(reference["samples"])
+        video, other = clip_part(latent), clip_part(reference)
         require_same_channels(video, other)
         require_frames(video, other, per_frame)
-        return io.NodeOutput(with_video_part(latent, match_statistics(video, other.to(video), factor, per_frame)))
+        return io.NodeOutput(with_clip_part(latent, match_statistics(video, other.to(video), factor, per_frame)))
 
 
 class LatentNormalise(Node):
@@ -110,8 +110,8 @@ class LatentNormalise(Node):
 
     @classmethod
     def execute(cls, latent, mean, std, percentile, factor, clip_outliers):
-        video = video_part(latent["samples"])
-        return io.NodeOutput(with_video_part(latent, normalise(video, mean, std, percentile, factor, clip_outliers)))
+        video = normalise(clip_part(latent), mean, std, percentile, factor, clip_outliers)
+        return io.NodeOutput(with_clip_part(latent, video))
 
 
 class LatentToneMap(Node):
@@ -135,7 +135,7 @@ class LatentToneMap(Node):
 
     @classmethod
     def execute(cls, latent, compression):
-        return io.NodeOutput(with_video_part(latent, compress_tones(video_part(latent["samples"]), compression)))
+        return io.NodeOutput(with_clip_part(latent, compress_tones(clip_part(latent), compression)))
 
 
 class PerStepAdaIN(Node):
@@ -159,7 +159,7 @@ class PerStepAdaIN(Node):
 
     @classmethod
     def execute(cls, model, factors, reference, per_frame=False):
-        other = video_part(reference["samples"])
+        other = clip_part(reference)
 
         def change(video, factor):
             require_same_channels(video, other)

@@ -9,6 +9,7 @@ from einops import rearrange
 from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
 from ...ltx.ltxv.segments import cross_fade, tile_ranges
+from ...utils.latents import match_batches
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
 from ..node import Node
 from .schemas import number, schema, whole
@@ -132,8 +133,9 @@ class AddLatents(Node):
     @classmethod
     def execute(cls, latents1, latents2):
         """Where one side alone has a mask, all of the other is to be generated."""
-        both = (latents1, latents2)
-        joined = {**latents1, "samples": torch.cat([one["samples"] for one in both], dim=2)}
+        samples = match_batches(latents1["samples"], latents2["samples"], ("latents1", "latents2"))
+        both = [{**one, "samples": part} for one, part in zip((latents1, latents2), samples, strict=True)]
+        joined = {**latents1, "samples": torch.cat(samples, dim=2)}
         if any("noise_mask" in one for one in both):
             joined["noise_mask"] = torch.cat([full_mask(one) for one in both], dim=2)
         return io.NodeOutput(joined)
@@ -161,6 +163,8 @@ class LinearOverlapLatentTransition(Node):
     @classmethod
     def execute(cls, samples1, samples2, overlap, axis=0):
         first, second = samples1["samples"], samples2["samples"]
+        if axis % first.ndim:
+            first, second = match_batches(first, second, ("samples1", "samples2"))
         shortest = min(first.shape[axis], second.shape[axis])
         if overlap > shortest:
             raise ValueError(f"overlap is {overlap} and one latent has {shortest} on axis {axis}: use {shortest}")

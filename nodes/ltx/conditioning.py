@@ -9,7 +9,8 @@ from ...ltx.ltx2 import conditioning
 from ...ltx.ltx2.checks import clip_length, need_shrinkable
 from ...ltx.ltx2.media import encode_frames
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor, token_weights
-from ...ltx.ltx2.state import GUIDE_FRAMES, State, parts_of, plain_latent, read_state, with_guides, write_state
+from ...ltx.ltx2.state import State, parts_of, plain_latent, read_state, with_guides, write_state
+from ...utils.latents import GUIDE_FRAMES
 from ..node import Node
 
 CATEGORY = "Oner/conditioning"

@@ -17,7 +17,7 @@ from ...ltx.latents import (
     check_size,
     latent_frames,
 )
-from ...utils.latents import audio_part, video_part
+from ...utils.latents import audio_part, clip_part, match_batches
 from ..node import Node
 from .conditioning import crop_sampled
 
@@ -61,7 +61,14 @@ class LTXEmptyLatent(Node):
                     step=0.01,
                     tooltip="frames a second; sets the audio length",
                 ),
-                io.Int.Input("batch_size", default=1, min=1, max=64, tooltip="videos made at once"),
+                io.Int.Input(
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="videos made at once; LTX Stage Output gives them one by one for files of their own, "
+                    "without it ComfyUI's decode puts them one after the other into one video",
+                ),
                 io.Combo.Input(
                     "stages",
                     options=list(STAGES),
@@ -148,7 +155,8 @@ class LTXStageOutput(Node):
             display_name="LTX Stage Output",
             category="Oner/latent",
             description="Splits the last stage for decoding, with the audio of the stage you choose. The reference "
-            "ships stage 2 for distilled, IC-LoRA and keyframes, stage 1 for the guided two-stage pipelines.",
+            "ships stage 2 for distilled, IC-LoRA and keyframes, stage 1 for the guided two-stage pipelines. Gives the "
+            "clips of a batch one by one, so that each is saved with its own sound.",
             search_aliases=["separate AV latent", "LTXVSeparateAVLatent", "audio source", "split audio video"],
             inputs=[
                 io.Latent.Input("latent", lazy=True, tooltip="sampled audio-video latent of the last stage"),
@@ -163,8 +171,16 @@ class LTXStageOutput(Node):
                 ),
             ],
             outputs=[
-                io.Latent.Output(display_name="video", tooltip="video latent [B, 128, T, H, W]"),
-                io.Latent.Output(display_name="audio", tooltip="audio latent [B, 8, A, 16]"),
+                io.Latent.Output(
+                    display_name="video",
+                    is_output_list=True,
+                    tooltip="video latent [1, 128, T, H, W] without appended frames, one a clip of the batch",
+                ),
+                io.Latent.Output(
+                    display_name="audio",
+                    is_output_list=True,
+                    tooltip="audio latent [1, 8, A, 16], one a clip of the batch",
+                ),
             ],
         )
 
@@ -186,7 +202,11 @@ class LTXStageOutput(Node):
         audio = audio_part(source["samples"])
         if audio is None:
             raise ValueError("the latent has no audio part: turn on audio in LTX Empty Latent, or decode it as video")
-        return io.NodeOutput({"samples": video_part(latent["samples"])}, {"samples": audio, "type": "audio"})
+        video, audio = match_batches(clip_part(latent), audio, ("latent", "the audio's stage"))
+        return io.NodeOutput(
+            [{"samples": clip} for clip in video.split(1)],
+            [{"samples": clip, "type": "audio"} for clip in audio.split(1)],
+        )
 
 
 def check_video_vae(vae) -> None:

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ...ltx.latents import SPATIAL, TEMPORAL, VIDEO_CHANNELS
 from ...ltx.ltxv.conditions import append_guide, mix_into_frames
 from ...ltx.ltxv.sampler import appended_frames
+from ...utils.latents import GUIDE_FRAMES
 from ..node import Node
 
 
@@ -112,4 +113,5 @@ class LTXVImageGuide(Node):
         if start == 0:
             first_sigma = 1.0 if sigmas is None else float(sigmas[0])
             return io.NodeOutput(positive, negative, mix_into_frames(latent, content, strength, first_sigma))
-        return io.NodeOutput(*append_guide(positive, negative, latent, content, start, strength))
+        positive, negative, latent = append_guide(positive, negative, latent, content, start, strength)
+        return io.NodeOutput(positive, negative, {**latent, GUIDE_FRAMES: guides + content.shape[2]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...utils.latents import video_part, with_video_part
+from ...utils.latents import GUIDE_FRAMES, unconditioned, video_part, with_video_part
 from ..node import Node
 
 
@@ -36,6 +36,11 @@ class LatentTemporalUpsample(Node):
     def execute(cls, latent, upscale_model, vae, fps):
         from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
+        if latent.get(GUIDE_FRAMES):
+            raise ValueError(
+                f"latent has {latent[GUIDE_FRAMES]} appended frames (keyframes, references), which are no part of the "
+                "clip: remove them with LTX Crop, or LTXVCropGuides for LTX-Video, before this node"
+            )
         video = video_part(latent["samples"])
         upsampled = LTXVLatentUpsampler.execute({"samples": video}, upscale_model, vae).result[0]["samples"]
         frames, expected = upsampled.shape[2], 2 * video.shape[2] - 1
@@ -44,6 +49,5 @@ class LatentTemporalUpsample(Node):
                 f"upscale_model made {frames} latent frames of {video.shape[2]}, not {expected}: it is no temporal "
                 "upsampler; use LTXVLatentUpsampler for a spatial one"
             )
-        result = with_video_part(latent, upsampled)
-        result.pop("noise_mask", None)  # made for the old length
-        return io.NodeOutput(result, 2 * fps)
+        # Masks and starts were made for the old length.
+        return io.NodeOutput(with_video_part(unconditioned(latent), upsampled), 2 * fps)

@@ -150,14 +150,35 @@ def test_output_ships_the_audio_of_the_chosen_stage(sampled):
     stage_1 = NestedTensor((sampled.tensors[0] + 1, sampled.tensors[1] + 1))
     last = LTXStageOutput.execute({"samples": sampled}, "last stage", {"samples": stage_1}).result
     first = LTXStageOutput.execute({"samples": sampled}, "stage 1", {"samples": stage_1}).result
-    assert torch.equal(last[0]["samples"], sampled.tensors[0])
-    assert torch.equal(first[0]["samples"], sampled.tensors[0])
-    assert torch.equal(last[1]["samples"], sampled.tensors[1])
-    assert torch.equal(first[1]["samples"], stage_1.tensors[1])
+    for (video,), (audio,) in (last, first):
+        assert torch.equal(video["samples"], sampled.tensors[0])
+        assert audio["type"] == "audio"
+    assert torch.equal(last[1][0]["samples"], sampled.tensors[1])
+    assert torch.equal(first[1][0]["samples"], stage_1.tensors[1])
     with pytest.raises(ValueError, match="connect stage 1's output"):
         LTXStageOutput.execute({"samples": sampled}, "stage 1")
     with pytest.raises(ValueError, match="no audio part"):
         LTXStageOutput.execute({"samples": sampled.tensors[0]}, "last stage")
+
+
+def test_output_gives_the_clips_of_a_batch_one_by_one(sampled):
+    video, audio = (torch.cat([part, part + 1]) for part in sampled.tensors)
+    videos, sounds = LTXStageOutput.execute({"samples": NestedTensor((video, audio))}, "last stage").result
+    assert [torch.equal(one["samples"][0], video[i]) for i, one in enumerate(videos)] == [True, True]
+    assert [torch.equal(one["samples"][0], audio[i]) for i, one in enumerate(sounds)] == [True, True]
+    one_sound = {"samples": NestedTensor((video, audio[:1]))}
+    sounds = LTXStageOutput.execute(one_sound, "last stage").result[1]
+    assert [torch.equal(one["samples"], audio[:1]) for one in sounds] == [True, True]
+    three = {"samples": NestedTensor((video[:1].repeat(3, 1, 1, 1, 1), audio[:1].repeat(3, 1, 1, 1)))}
+    with pytest.raises(ValueError, match="latent holds 2 clips and the audio's stage 3"):
+        LTXStageOutput.execute({"samples": NestedTensor((video, audio))}, "stage 1", three)
+
+
+def test_output_leaves_appended_frames_out(sampled):
+    latent = {"samples": sampled, "oner_guide_frames": 1}
+    (video,), (audio,) = LTXStageOutput.execute(latent, "last stage").result
+    assert torch.equal(video["samples"], sampled.tensors[0][:, :, :2])
+    assert torch.equal(audio["samples"], sampled.tensors[1])
 
 
 def test_loader_gives_the_parts_of_a_whole_file(loaded):

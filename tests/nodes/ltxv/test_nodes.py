@@ -11,6 +11,7 @@ from comfy_extras.nodes_lt import LTXVCropGuides
 from harness.fingerprint import fingerprint
 from oner.ltx.ltxv.presets import PRESETS
 from oner.nodes.any.latent_statistics import LatentAdaIN, LatentNormalise, LatentToneMap, PerStepAdaIN, PerStepNormalise
+from oner.nodes.ltx.conditioning import LTXImageToVideo
 from oner.nodes.ltxv.conditioning import LTXVImageGuide
 from oner.nodes.ltxv.decode import LTXVDecodeSettings
 from oner.nodes.ltxv.guidance import LTXVPreset, STGGuider, STGScheduleGuider, parse_block_lists
@@ -270,6 +271,31 @@ def test_latent_tools_change_the_video_alone_and_write_nothing():
     assert fingerprint([latent, reference]) == before
 
 
+def test_latent_tools_leave_appended_frames_out():
+    """The clip becomes what it becomes without them, and they stay as they are."""
+    clip, reference = draw(1, 128, 3, 2, 2), draw(1, 128, 2, 2, 2, seed=4) * 3
+    guides = draw(1, 128, 2, 2, 2, seed=5) * 50
+    guided = [{"samples": torch.cat([one, guides], dim=2), "oner_guide_frames": 2} for one in (clip, reference)]
+    bare = [{"samples": one} for one in (clip, reference)]
+    for tool in (
+        lambda latent, other: LatentAdaIN.execute(latent, other, 1.0),
+        lambda latent, _: LatentNormalise.execute(latent, 0.0, 1.0, 95.0, 1.0, True),
+        lambda latent, _: LatentToneMap.execute(latent, 0.6),
+    ):
+        samples = tool(*guided).result[0]["samples"]
+        assert torch.equal(samples[:, :, :3], tool(*bare).result[0]["samples"])
+        assert torch.equal(samples[:, :, 3:], guides)
+
+
+def test_a_guide_is_counted_until_core_crops_it(loaded, conds):
+    latent = {"samples": torch.zeros(1, 128, 3, 2, 3)}
+    image = draw(1, 64, 96, 3)
+    positive, negative, guided = LTXVImageGuide.execute(*conds, loaded[1], latent, image, 16, 1.0).result
+    positive, negative, guided = LTXVImageGuide.execute(positive, negative, loaded[1], guided, image, 8, 1.0).result
+    assert guided["oner_guide_frames"] == 2
+    assert "oner_guide_frames" not in LTXVCropGuides.execute(positive, negative, guided).result[2]
+
+
 def test_references_that_cannot_serve_are_refused():
     latent = {"samples": draw(2, 128, 3, 2, 2)}
     with pytest.raises(ValueError, match="reference has batch 1 and 16 channels, the latent 2 and 128"):
@@ -325,6 +351,19 @@ def test_per_step_changes_work_on_audio_video_latents(files):
     assert torch.equal(changed[1], plain[1])
 
 
+def test_per_step_changes_leave_guides_out(loaded, conds):
+    """The clip is as long as it says: its own mean is 3, whatever was appended."""
+    image = torch.ones(1, 64, 64, 3)
+    latent = {"samples": torch.zeros(1, 128, 2, 2, 2)}
+    positive, negative, guided = LTXVImageGuide.execute(*conds, loaded[1], latent, image, 8, 1.0).result
+    model = PerStepNormalise.execute(loaded[0], "1.0", 3.0, 1.0, 100.0, False).result[0]
+    guider = STGGuider.execute(model, positive, negative, 3.0, 1.0, 0.7, "1").result[0]
+    sampler = LTXVSampler.execute(0.0, False).result[0]
+    samples = sample(guider, sampler, torch.tensor([1.0, 0.0]), guided)["samples"]
+    assert samples[:, :, :2].mean() == pytest.approx(3.0, abs=1e-4)
+    assert torch.equal(samples[:, :, 2:], guided["samples"][:, :, 2:])
+
+
 def load_upscaler(path):
     import folder_paths
 
@@ -342,6 +381,20 @@ def test_temporal_upsampling_doubles_the_rate_and_keeps_the_audio(files, loaded)
     assert torch.equal(result["samples"].tensors[1], audio)
     assert "noise_mask" not in result
     assert "noise_mask" in latent
+
+
+def test_temporal_upsampling_refuses_appended_frames(files, loaded):
+    upscaler = load_upscaler(files["upscaler-temporal-x2"])
+    latent = {"samples": draw(1, 128, 3, 2, 2), "oner_guide_frames": 1}
+    with pytest.raises(ValueError, match=r"latent has 1 appended frames .*: remove them with LTX Crop"):
+        LatentTemporalUpsample.execute(latent, upscaler, loaded[1], 24.0)
+
+
+def test_temporal_upsampling_gives_a_latent_that_can_be_conditioned(files, loaded):
+    upscaler, start = load_upscaler(files["upscaler-temporal-x2"]), draw(1, 64, 64, 3)
+    given = LTXImageToVideo.execute(loaded[1], start, {"samples": draw(1, 128, 3, 2, 2)}, 0.5).result[0]
+    result = LatentTemporalUpsample.execute(given, upscaler, loaded[1], 24.0).result[0]
+    assert set(result) == {"samples"}
 
 
 def test_a_spatial_upsampler_is_no_temporal_one(files, loaded):

@@ -16,7 +16,6 @@ from oner.ltx.ltx2.solvers import make_sampler
 from oner.ltx.ltx2.state import read_state, write_state
 
 SIGMAS = torch.tensor([0.9, 0.5, 0.0])
-NO_RESCALE = Guidance(cfg=3.0, stg=1.0, stg_blocks=(1,), modality=3.0)  # the rescale is taken over the whole batch
 FULL = Guidance(cfg=3.0, stg=1.0, stg_blocks=(1,), rescale=0.7, modality=3.0)
 
 
@@ -25,10 +24,11 @@ def random(*shape, seed):
 
 
 def conditioned(latent, prompts):
-    """A first frame and a keyframe of partial strength, and a weighted reference."""
+    """A first frame and a keyframe of partial strength, a weighted reference and a reference sound."""
     state = conditioning.replace_frames(read_state(latent), random(1, 128, 1, 2, 3, seed=5), 0, 0.7)
     state, prompts = conditioning.append_keyframe(state, prompts, random(1, 128, 1, 2, 3, seed=6), 9, 0.6)
     state, prompts = conditioning.append_reference(state, prompts, random(1, 128, 2, 2, 3, seed=7), 1.0, weight=0.5)
+    prompts = conditioning.add_audio_reference(prompts, random(1, 8, 5, 16, seed=8))
     return write_state({}, state), prompts
 
 
@@ -54,12 +54,51 @@ def test_samples_of_a_batch_are_guided_one_by_one(ltx2, prompts):
     alone = []
     for content, noise in zip(contents, noises, strict=True):
         latent, guided = conditioned({"samples": content}, prompts)
-        alone.append(sample(ltx2, latent, guided, noise, NO_RESCALE))
+        alone.append(sample(ltx2, latent, guided, noise, FULL))
     latent, guided = conditioned({"samples": batch(*contents)}, prompts)
     noise = [torch.cat(pair) for pair in zip(*noises, strict=True)]
-    together = sample(ltx2, latent, guided, noise, NO_RESCALE)
+    together = sample(ltx2, latent, guided, noise, FULL)
     for modality in (0, 1):
         assert error(together[modality], torch.cat([one[modality] for one in alone])) < 1e-5
+
+
+@pytest.mark.parametrize("one", [0, 1])
+def test_one_video_or_sound_serves_a_whole_batch(ltx2, prompts, one):
+    """What is given once is repeated: each sample is what it would be alone."""
+    batches = [1 if modality == one else 2 for modality in (0, 1)]
+    content = [random(batches[0], 128, 3, 2, 3, seed=1), random(batches[1], 8, 18, 16, seed=2)]
+    noises = [[random(1, 128, 6, 2, 3, seed=s), random(1, 8, 18, 16, seed=s + 1)] for s in (20, 30)]
+    alone = []
+    for sample_number, noise in enumerate(noises):
+        own = [part[min(sample_number, len(part) - 1)][None] for part in content]
+        latent, guided = conditioned({"samples": NestedTensor(own)}, prompts)
+        alone.append(sample(ltx2, latent, guided, noise, FULL))
+    latent, guided = conditioned({"samples": NestedTensor(content)}, prompts)
+    together = sample(ltx2, latent, guided, [torch.cat(pair) for pair in zip(*noises, strict=True)], FULL)
+    for modality in (0, 1):
+        assert error(together[modality], torch.cat([each[modality] for each in alone])) < 1e-5
+
+
+def test_batches_that_do_not_fit_are_refused_before_sampling(ltx2, prompts):
+    unequal = {"samples": NestedTensor((torch.zeros(2, 128, 3, 2, 3), torch.zeros(3, 8, 18, 16)))}
+    with pytest.raises(ValueError, match=r"holds 2 video\(s\) and 3 sound\(s\): give as many of both"):
+        read_state(unequal)
+    one_sound = {"samples": NestedTensor((torch.zeros(2, 128, 3, 2, 3), torch.zeros(1, 8, 18, 16)))}
+    with pytest.raises(ValueError, match=r"holds 2 video\(s\) and 1 sound\(s\): pass it through LTX Freeze"):
+        LatentNoise(0, 0.9).generate_noise(one_sound)
+    guider = MultimodalGuider(ltx2, constant(FULL), constant(FULL))
+    guider.set_conds(*prompts)
+    with pytest.raises(ValueError, match=r"holds 2 video\(s\) and 1 sound\(s\): pass it through LTX Freeze"):
+        guider.sample(one_sound["samples"], one_sound["samples"], make_sampler("euler"), SIGMAS)
+
+
+def test_several_reference_sounds_are_refused_before_sampling(ltx2, prompts):
+    latent = {"samples": NestedTensor((torch.zeros(2, 128, 3, 2, 3), torch.zeros(2, 8, 18, 16)))}
+    prompts = conditioning.add_audio_reference(prompts, random(2, 8, 5, 16, seed=8))
+    guider = MultimodalGuider(ltx2, constant(FULL), constant(FULL))
+    guider.set_conds(*prompts)
+    with pytest.raises(ValueError, match=r"2 reference sounds, for 2 clip\(s\)"):
+        guider.sample(latent["samples"], latent["samples"], make_sampler("euler"), SIGMAS)
 
 
 @pytest.mark.parametrize("guidance", [Guidance(), FULL])

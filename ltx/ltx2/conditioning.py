@@ -3,7 +3,8 @@
 Every function takes a State (and CONDITIONINGs) and gives new ones; nothing received is written to. Source: ltx-core
 conditioning items. `strength` sets the noise mask (1 - strength), `weight` the attention, and neither the other.
 ComfyUI's own keys are used for appended frames (`keyframe_idxs`, `guide_attention_entries`), so that core's nodes
-read and crop them; the entry key `oner_weight` is the exact attention weight.
+read and crop them; the entry key `oner_weight` is the exact attention weight, `oner_span` which of all appended
+frames are its own (first and count).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .state import Part, State
 
 Conditioning = list
 
-WEIGHT = "oner_weight"
+WEIGHT, SPAN = "oner_weight", "oner_span"
 
 
 def set_values(conditioning: Conditioning, values: dict) -> Conditioning:
@@ -165,7 +166,8 @@ def _append(
     spread[:, :, :, ::downscale, ::downscale] = positions.unflatten(2, content.shape[2:])
 
     tokens = math.prod(shape[2:])
-    entry = {"strength": 1.0, "pixel_mask": None, WEIGHT: None, **entry, "pre_filter_count": tokens}
+    span = (state.guide_frames or 0, content.shape[2])
+    entry = {"strength": 1.0, "pixel_mask": None, WEIGHT: None, **entry, "pre_filter_count": tokens, SPAN: span}
     spread = rearrange(spread, "1 coordinate t h w end -> 1 coordinate (t h w) end")
     updated = []
     for conditioning in conditionings:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...utils.core import need
 from ...utils.tokens import to_tokens
-from .conditioning import WEIGHT
+from .conditioning import SPAN, WEIGHT
 from .references import token_weights
 
 _extension = need("comfy.patcher_extension", "WrappersMP.DIFFUSION_MODEL", "add_wrapper_with_key")
@@ -128,7 +128,8 @@ def _with_reference_mask(
 ):
     entries = guide_attention_entries or []
     if any(WEIGHT in entry for entry in entries):
-        mask = _build_mask(x[0] if isinstance(x, list) else x, denoise_mask, entries)
+        kept = kept_frames(entries, transformer_options.get("context_window"))
+        mask = _build_mask(x[0] if isinstance(x, list) else x, denoise_mask, entries, kept)
         guide_attention_entries = None
         if mask is not None:
             blocks = len(executor.class_obj.transformer_blocks)
@@ -147,18 +148,39 @@ def _with_reference_mask(
     )
 
 
-def _build_mask(video: Tensor, denoise_mask: Tensor, entries: list[dict]) -> ReferenceMask | None:
+def kept_frames(entries: list[dict], window) -> list[list[int] | None]:
+    """The latent frames of each reference that a context window of core has left; None where all are there.
+
+    The window numbers the appended frames of the whole clip; its entries are those it has frames of.
+    """
+    indices = list(getattr(window, "guide_frames_indices", None) or [])
+    if not indices:
+        return [None] * len(entries)
+    kept: list[list[int] | None] = []
+    for entry, (_, count) in zip(entries, window.guide_overlap_info, strict=True):
+        own, indices = indices[:count], indices[count:]
+        kept.append([index - entry[SPAN][0] for index in own] if SPAN in entry else None)
+    return kept
+
+
+def _build_mask(
+    video: Tensor, denoise_mask: Tensor, entries: list[dict], kept: list[list[int] | None]
+) -> ReferenceMask | None:
     real = to_tokens(denoise_mask[:1, :1])[0, :, 0] >= 0
     sizes = [entry["pre_filter_count"] for entry in entries]
     clip = len(real) - sum(sizes)
     counts = [int(part.sum()) for part in real[clip:].split(sizes)]
-    groups = group_references(clip, counts, [_weight(entry) for entry in entries])
+    weights = [_weight(entry, frames) for entry, frames in zip(entries, kept, strict=True)]
+    groups = group_references(clip, counts, weights)
     return ReferenceMask(clip, groups, video.new_empty(0)) if groups else None
 
 
-def _weight(entry: dict) -> Weight:
-    if entry.get(WEIGHT) is not None:
-        return entry[WEIGHT]
+def _weight(entry: dict, frames: list[int] | None = None) -> Weight:
+    """The weight of a reference; of one that a context window cuts, that of its `frames`."""
+    weight = entry.get(WEIGHT)
+    if weight is not None:
+        cut = isinstance(weight, Tensor) and frames is not None
+        return weight.view(entry[SPAN][1], -1)[frames].flatten() if cut else weight
     if entry.get("pixel_mask") is not None:
         return token_weights(entry["pixel_mask"], *entry["latent_shape"]) * entry["strength"]
     # An entry of core's own guide node has its strength as weight; ours without a weight has 1.

@@ -66,8 +66,8 @@ class LTXEmptyLatent(Node):
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="videos made at once; LTX Stage Output gives them one by one for files of their own, "
-                    "without it ComfyUI's decode puts them one after the other into one video",
+                    tooltip="videos made at once. LTX Stage Output gives them one by one, each for a file with its own "
+                    "sound; where a video latent is decoded without it, they follow one another in one file",
                 ),
                 io.Combo.Input(
                     "stages",

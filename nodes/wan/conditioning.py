@@ -51,7 +51,13 @@ class WanFunConditioning(Node):
                 ),
                 io.Int.Input("length", default=81, min=1, max=16384, step=4, tooltip="frames; 4k+1"),
                 io.Int.Input(
-                    "batch_size", default=1, min=1, max=4096, advanced=True, tooltip="videos to sample at once"
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=4096,
+                    advanced=True,
+                    tooltip="videos to sample at once; decoded they follow one another in one file: take one out by "
+                    "LatentFromBatch before",
                 ),
                 io.Float.Input(
                     "control_strength",

@@ -39,7 +39,15 @@ class WanVACEComposer(Node):
                 io.Int.Input("width", default=832, min=16, max=16384, step=16, tooltip="pixels; a multiple of 16"),
                 io.Int.Input("height", default=480, min=16, max=16384, step=16, tooltip="pixels; a multiple of 16"),
                 io.Int.Input("length", default=81, min=1, max=16384, step=4, tooltip="frames; 4k+1"),
-                io.Int.Input("batch_size", default=1, min=1, max=4096, advanced=True, tooltip="videos at once"),
+                io.Int.Input(
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=4096,
+                    advanced=True,
+                    tooltip="videos at once; decoded they follow one another in one file: take one out by "
+                    "LatentFromBatch before",
+                ),
                 io.Float.Input(
                     "strength",
                     default=1.0,

@@ -8,7 +8,7 @@ from comfy_extras.nodes_context_windows import LTXVContextWindowsNode
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 
 from harness.pack import ROOT
-from oner.ltx.ltx2 import conditioning
+from oner.ltx.ltx2 import conditioning, reference_attention
 from oner.ltx.ltx2.guidance import Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltx2.noise import LatentNoise
@@ -120,14 +120,48 @@ def test_context_windows_of_core_are_guided_and_masked(ltx2, prompts):
     noise = [random(1, 128, 6, 2, 3, seed=20), random(1, 8, 43, 16, seed=21)]
     results = {None: sample(ltx2, latent, prompts, noise, FULL)}
     for length in (41, 25):
-        options = {i.id: i.default for i in LTXVContextWindowsNode.define_schema().inputs if hasattr(i, "default")}
-        model = LTXVContextWindowsNode.execute(
-            **{**options, "model": ltx2, "context_length": length, "context_overlap": 8}
-        ).result[0]
-        results[length] = sample(model, latent, prompts, noise, FULL)
+        results[length] = sample(in_windows(ltx2, length), latent, prompts, noise, FULL)
     assert all(torch.equal(a, b) for a, b in zip(results[41], results[None], strict=True))
     assert all(part.isfinite().all() for part in results[25])
     assert not torch.equal(results[25][0], results[None][0])
+
+
+def in_windows(model, length, **changed):
+    options = {i.id: i.default for i in LTXVContextWindowsNode.define_schema().inputs if hasattr(i, "default")}
+    return LTXVContextWindowsNode.execute(
+        **{**options, "model": model, "context_length": length, "context_overlap": 8, **changed}
+    ).result[0]
+
+
+def test_context_windows_cut_the_weights_of_references(ltx2, prompts, monkeypatch):
+    """Each window weighs the reference's frames that it has: the second reference 0.1, 0.2, ... from frame to frame."""
+    content = NestedTensor((random(1, 128, 6, 2, 4, seed=1), random(1, 8, 43, 16, seed=2)))
+    state, guided = conditioning.append_reference(
+        read_state({"samples": content}), prompts, random(1, 128, 2, 2, 4, seed=7), 1.0
+    )
+    per_token = (torch.arange(1, 7) / 10).repeat_interleave(2)  # shrunken: 1 x 2 tokens a frame
+    state, guided = conditioning.append_reference(
+        state, guided, random(1, 128, 6, 1, 2, seed=8), 1.0, downscale=2, weight=per_token
+    )
+    latent = write_state({}, state)
+    noise = [random(1, 128, 14, 2, 4, seed=20), random(1, 8, 43, 16, seed=21)]
+    whole = sample(ltx2, latent, guided, noise, FULL)
+    one_window = sample(in_windows(ltx2, 41, freenoise=False), latent, guided, noise, FULL)
+    assert all(torch.equal(a, b) for a, b in zip(one_window, whole, strict=True))
+
+    seen = []
+    original = reference_attention._build_mask
+
+    def note(video, denoise_mask, entries, kept):
+        mask = original(video, denoise_mask, entries, kept)
+        seen.append(mask.groups[-1].weights)
+        return mask
+
+    monkeypatch.setattr(reference_attention, "_build_mask", note)
+    windowed = sample(in_windows(ltx2, 25), latent, guided, noise, FULL)
+    assert all(part.isfinite().all() for part in windowed)
+    expected = [(torch.tensor(frames) / 10).repeat_interleave(2) for frames in ([1, 2, 3, 4], [3, 4, 5, 6])]
+    assert {tuple(weights.tolist()) for weights in seen} == {tuple(weights.tolist()) for weights in expected}
 
 
 @pytest.mark.parametrize("name", ["euler", "euler_ancestral_rf", "gradient_estimation", "euler_cfg_pp", "res2s"])

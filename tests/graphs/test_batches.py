@@ -1,0 +1,37 @@
+"""Shipped LTX-2 workflows with two clips at once: two files, each with its own picture and sound."""
+
+import copy
+
+import av
+import numpy as np
+import pytest
+
+from workflows import load_all
+
+WORKFLOWS = {workflow.name: workflow for workflow in load_all()}
+
+
+def contents(path):
+    """All pictures and samples of a file."""
+    with av.open(str(path)) as file:
+        frames = list(file.decode())
+    pictures = [frame.to_ndarray(format="rgb24") for frame in frames if isinstance(frame, av.VideoFrame)]
+    samples = [frame.to_ndarray() for frame in frames if isinstance(frame, av.AudioFrame)]
+    return np.stack(pictures), np.concatenate(samples, axis=-1)
+
+
+@pytest.mark.parametrize("name", ["LTX_2.3_Text_to_Video", "LTX_2.3_Audio_to_Video", "LTX_2.3_Image_to_Video"])
+def test_two_clips_at_once_are_two_files(name, executor):
+    workflow = WORKFLOWS[name]
+    prompt = copy.deepcopy(workflow.tiny_prompt())
+    prompt["size"]["inputs"]["batch_size"] = 2
+    files = executor.run(prompt).files
+    assert len(files) == 2
+    for file in files:
+        workflow.tiny_result.check(file)
+    (pictures, sound), (other_pictures, other_sound) = map(contents, files)
+    assert not np.array_equal(pictures, other_pictures)
+    given = name == "LTX_2.3_Audio_to_Video"  # the recording, in both
+    assert np.array_equal(sound, other_sound) == given
+    for file in files:
+        file.unlink()

@@ -18,6 +18,7 @@ NODES: dict[str, dict[str, list[str]]] = {
     "LTX": {
         "ltx.loaders": ["LTXModelLoader", "LTXICLoRALoader"],
         "ltx.latents": ["LTXEmptyLatent", "LTXStageHandOver", "LTXStageOutput"],
+        "ltx.av_latents": ["LTXSaveLatent", "LTXLoadLatent", "LTXCutClip", "LTXJoinClips", "LTXPickFromBatch"],
         "ltx.schedules": ["LTXSigmaPreset", "LTXScheduler"],
         "ltx.guider": ["LTXGuidance", "LTXMultimodalGuider"],
         "ltx.noise": ["LTXNoise"],

@@ -18,6 +18,7 @@ from ..utils.names import check_within, free_folder, plain_path
 PARENT = "takes"  # folder below ComfyUI's output folder
 NUMBER = 6  # bytes of the number that a take's folder gets, "_00001"
 FRAME = len("_00001.exr")  # bytes that the name of a saved picture gets
+LATENT = len("_00001_.latent")  # and that of a saved latent
 DATE_FIELDS = {"d": "tm_mday", "M": "tm_mon", "h": "tm_hour", "m": "tm_min", "s": "tm_sec"}
 FORBIDDEN_IN_VALUES = r'[/?<>\\:*|"\x00-\x1f\x7f]'  # what the browser replaces in a widget's value
 
@@ -40,11 +41,13 @@ def find_take(name: str, what: str = "name") -> Path:
     return folder
 
 
-def fill_prefix(prefix: str, prompt: dict | None, what: str = "filename_prefix") -> str:
+def fill_prefix(
+    prefix: str, prompt: dict | None, what: str = "filename_prefix", *, folder: Path | None = None, spare: int = NUMBER
+) -> str:
     """A prefix with its dates and widget values filled in; what the sizes and numbers stand for comes in `new_take`.
 
     `prompt` is the API prompt {id: {class_type, inputs}}; a widget's value, such as a sentence, loses the dots and
-    spaces at its end. Raises ValueError if a take could not be put there.
+    spaces at its end. Raises ValueError if it could not be put into `folder` (that of the takes), `spare` bytes longer.
     """
     now = time.localtime()
 
@@ -60,8 +63,8 @@ def fill_prefix(prefix: str, prompt: dict | None, what: str = "filename_prefix")
 
     prefix = _text(prefix, what)
     filled = re.sub("%([^%]+)%", fill, prefix)
-    plain = plain_path(filled, what if filled == prefix else f"{what} {prefix!r}, filled in as", new=True, spare=NUMBER)
-    check_within(Path(folder_paths.get_output_directory()), takes_folder() / plain.parent, what)
+    plain = plain_path(filled, what if filled == prefix else f"{what} {prefix!r}, filled in as", new=True, spare=spare)
+    check_within(Path(folder_paths.get_output_directory()), (folder or takes_folder()) / plain.parent, what)
     return plain.as_posix()
 
 
@@ -75,6 +78,17 @@ def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix"
         raise ValueError(
             f"{what} {prefix!r}: no folder can be made there ({error}): name another, or move what is there"
         ) from error
+
+
+def new_latent(prefix: str, prompt: dict | None, width: int, height: int, what: str = "filename_prefix") -> Path:
+    """The next free file output/<prefix>_00001_.latent, as ComfyUI's save nodes number them; its folder is made."""
+    output = folder_paths.get_output_directory()
+    filled = fill_prefix(prefix, prompt, what, folder=Path(output), spare=LATENT)
+    try:
+        folder, name, number, *_ = folder_paths.get_save_image_path(filled, output, width, height)
+    except OSError as error:
+        raise ValueError(f"{what} {prefix!r}: no folder can be made there ({error}): name another") from error
+    return Path(folder) / f"{name}_{number:05}_.latent"
 
 
 def output_prefix(output_dir: str, filename_prefix: str) -> str:

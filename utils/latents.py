@@ -10,6 +10,7 @@ from torch import Tensor
 # What the pack's nodes put into a LATENT beside ComfyUI's keys: ltx/ltx2/state.py says what each means.
 INIT, INIT_OF, GUIDE_FRAMES = "oner_init", "oner_init_of", "oner_guide_frames"
 UNWINDOWED, WINDOWED = "oner_unwindowed", "oner_windowed"
+LEAD = "oner_lead"  # sound of the pictures before a piece's first one, of which it has the latent frame
 OWN = (INIT, INIT_OF, GUIDE_FRAMES, UNWINDOWED, WINDOWED)
 
 
@@ -61,3 +62,14 @@ def match_batches(first: Tensor, second: Tensor, names: tuple[str, str]) -> tupl
     """Two latents with one batch: one of batch 1 is repeated. Raises ValueError with both numbers."""
     batch = max(first.shape[0], second.shape[0])
     return match_batch(first, batch, *names), match_batch(second, batch, *reversed(names))
+
+
+def cross_fade(first: Tensor, second: Tensor, overlap: int, axis: int = 2) -> Tensor:
+    """`first` going over into `second` along `axis`, within `overlap` frames that both have."""
+    fading = first.narrow(axis, first.shape[axis] - overlap, overlap)
+    coming = second.narrow(axis, 0, overlap)
+    weights = torch.linspace(0, 1, overlap + 2)[1:-1].to(first)
+    weights = weights.view([-1 if i == axis else 1 for i in range(first.ndim)])
+    before = first.narrow(axis, 0, first.shape[axis] - overlap)
+    after = second.narrow(axis, overlap, second.shape[axis] - overlap)
+    return torch.cat([before, torch.lerp(fading, coming, weights), after], dim=axis)

@@ -88,6 +88,29 @@ def read_state(latent: dict) -> State:
     return State(parts[0], parts[1] if len(parts) > 1 else None, latent.get(GUIDE_FRAMES))
 
 
+def read_clip(latent: dict, what: str) -> State:
+    """The state of a clip to cut, join or store; where it was sampled since it was conditioned, nothing of it is given.
+
+    Raises ValueError if keyframes or references are appended; `what` names the node.
+    """
+    if latent.get(GUIDE_FRAMES):
+        raise ValueError(
+            f"the latent has {latent[GUIDE_FRAMES]} appended frames (keyframes, references): remove them with LTX Crop "
+            f"before {what}"
+        )
+    return read_state(latent if is_current(latent) else unconditioned(latent))
+
+
+def is_current(latent: dict) -> bool:
+    """Whether what says how a latent is conditioned, if anything does, belongs to its samples."""
+    return INIT not in latent or all(start is not None for start in _find_starts(latent, parts_of(latent["samples"])))
+
+
+def is_conditioned(latent: dict) -> bool:
+    """Whether something says which part of a latent is given, and still belongs to it."""
+    return is_current(latent) and any(key in latent for key in (*OWN, "noise_mask"))
+
+
 def common_batch(parts: Sequence[Tensor]) -> int:
     """The batch of the modalities, of which one may stand for all. Raises ValueError if they differ otherwise."""
     batches = {part.shape[0] for part in parts}
@@ -181,29 +204,33 @@ def _unwindowed(latent: dict, clean: list[Tensor], masks: list[Tensor]) -> list[
 
 
 def _start_of(latent: dict, clean: list[Tensor]) -> list[Tensor]:
-    """The start of each modality: the content where nothing else is said.
+    """The start of each modality: the content where nothing else is said. Raises ValueError if it is another's."""
+    starts = clean if INIT not in latent else _find_starts(latent, clean)
+    if any(start is None for start in starts):
+        raise ValueError(
+            "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or LTX Stage "
+            "Hand-Over before conditioning it again"
+        )
+    return starts
+
+
+def _find_starts(latent: dict, clean: list[Tensor]) -> list:
+    """The start of each modality in a latent that has one; None for samples that it does not belong to.
 
     What has been done to the latent since it was conditioned may have made other objects of the same samples, with
-    others beside them; samples that are not found by their content were sampled or changed.
+    others beside them: samples that are not found by their content were sampled or changed.
     """
-    if INIT not in latent:
-        return clean
     if latent[INIT_OF] is latent["samples"]:
         return parts_of(latent[INIT])
     known = {x.ndim: (x, start) for x, start in zip(parts_of(latent[INIT_OF]), parts_of(latent[INIT]), strict=True)}
-    starts = []
+    starts: list[Tensor | None] = []
     for part in clean:
         if part.ndim not in known:  # joined since
             starts.append(part)
             continue
         content, start = known[part.ndim]
         places = [_place(sample, content, i) for i, sample in enumerate(part)]
-        if None in places:
-            raise ValueError(
-                "this latent was sampled or changed since frames were conditioned: pass it through LTX Crop or LTX "
-                "Stage Hand-Over before conditioning it again"
-            )
-        starts.append(start[places])
+        starts.append(None if None in places else start[places])
     return starts
 
 

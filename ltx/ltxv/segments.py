@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...utils.core import need
 from ...utils.latent_statistics import match_statistics
+from ...utils.latents import cross_fade
 from ..latents import TEMPORAL
 from .conditions import append_to_all, mix_into_frames
 
@@ -172,17 +173,6 @@ class Loop:
 def guide_frame(index: int) -> int:
     """The pixel frame at which latent frame `index` begins; negative ones lie before the clip."""
     return TEMPORAL * index if index <= 0 else TEMPORAL * (index - 1) + 1
-
-
-def cross_fade(first: Tensor, second: Tensor, overlap: int, axis: int = 2) -> Tensor:
-    """`first` going over into `second` along `axis`, within `overlap` frames that both have."""
-    fading = first.narrow(axis, first.shape[axis] - overlap, overlap)
-    coming = second.narrow(axis, 0, overlap)
-    weights = torch.linspace(0, 1, overlap + 2)[1:-1].to(first)
-    weights = weights.view([-1 if i == axis else 1 for i in range(first.ndim)])
-    before = first.narrow(axis, 0, first.shape[axis] - overlap)
-    after = second.narrow(axis, overlap, second.shape[axis] - overlap)
-    return torch.cat([before, torch.lerp(fading, coming, weights), after], dim=axis)
 
 
 def time_pieces(frames: int, size: int, overlap: int) -> list[tuple[int, int]]:

@@ -8,8 +8,8 @@ from einops import rearrange
 
 from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
-from ...ltx.ltxv.segments import cross_fade, tile_ranges
-from ...utils.latents import match_batches
+from ...ltx.ltxv.segments import tile_ranges
+from ...utils.latents import cross_fade, match_batches
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
 from ..node import Node
 from .schemas import number, schema, whole

@@ -6,8 +6,8 @@ FAULTS = (
     Fault(
         "LTX-Video: rescale mixed the wrong way round",
         "ltx/ltxv/guidance.py",
-        "(amount * ratio + (1 - amount)).view",
-        "((1 - amount) * ratio + amount).view",
+        "_each(amount * ratio + (1 - amount), positive)",
+        "_each((1 - amount) * ratio + amount, positive)",
         ("tests/unit/ltx/ltxv/test_guidance.py",),
     ),
     Fault(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from oner.ltx.ltxv import segments
+from oner.utils.latents import cross_fade
 
 
 def test_pieces_cover_the_clip_and_share_the_overlap():
@@ -27,9 +28,9 @@ def test_a_latent_frame_begins_where_the_vae_begins_it():
 
 def test_a_cross_fade_never_repeats_or_drops_a_frame():
     first, second = torch.zeros(1, 1, 5, 1, 1), torch.ones(1, 1, 4, 1, 1)
-    joined = segments.cross_fade(first, second, 3)
+    joined = cross_fade(first, second, 3)
     assert joined.flatten().tolist() == [0, 0, 0.25, 0.5, 0.75, 1]
-    assert segments.cross_fade(first, second, 0).shape[2] == 9
+    assert cross_fade(first, second, 0).shape[2] == 9
 
 
 @pytest.mark.parametrize(("size", "count", "overlap"), [(17, 1, 4), (17, 2, 1), (20, 3, 2), (34, 6, 5)])

@@ -57,11 +57,11 @@ def skip_for_negative(previous: Callable | None) -> Callable:
         chunks = args["transformer_options"]["cond_or_uncond"]
         img = args["img"]
         size = img.shape[0] // len(chunks)
-        kept = torch.tensor([chunk == 0 for chunk in chunks], device=img.device).repeat_interleave(size)
-        if not kept.any():
+        if 0 not in chunks:
             return {"img": img}
-        if kept.all():
+        if all(chunk == 0 for chunk in chunks):
             return run(args)
+        kept = torch.tensor([chunk == 0 for chunk in chunks], device=img.device).repeat_interleave(size)
         part = {
             name: value[kept] if isinstance(value, Tensor) and value.shape[0] == img.shape[0] else value
             for name, value in args.items()

@@ -45,7 +45,7 @@ class ScheduledLora:
 
     def strengths(self, sigmas: Tensor) -> list[Strength]:
         """The strength at each step of a run."""
-        return self.strengths_at(tuple(sigmas.double().tolist()))
+        return self.strengths_at(tuple(sigmas.tolist()))
 
     def strengths_at(self, levels: tuple[float, ...]) -> list[Strength]:
         """The strength at each step of a run over these noise levels."""
@@ -163,16 +163,18 @@ class Schedule:
 
         return scheduled
 
-    def wrapper(self, executor: Any, *args: Any, **kwargs: Any) -> Any:
-        """Around each forward of the diffusion model: look up the strengths of its step."""
-        options = kwargs.get("transformer_options") or next(a for a in args if isinstance(a, dict) and "sigmas" in a)
+    def wrapper(
+        self, executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **conds
+    ) -> Tensor:
+        """Around each call of the model, where nothing is compiled: look up the strengths of its step."""
+        options = transformer_options or {}
         sigmas = options["sample_sigmas"]
         step = step_of(float(options["sigmas"].max()), sigmas)
-        levels = tuple(sigmas.double().tolist())
+        levels = tuple(sigmas.tolist())
         self.now.strengths = [lora.strengths_at(levels)[step] for lora in self.loras]
         self.now.chunks = options["cond_or_uncond"]
         try:
-            return executor(*args, **kwargs)
+            return executor(x, t, c_concat, c_crossattn, control, options, **conds)
         finally:
             self.now.strengths = None
 
@@ -197,11 +199,11 @@ def add_scheduled_lora(model: Any, lora: ScheduledLora) -> Any:
     before = model.get_attachment(KEY)
     if before is not None:
         model.remove_injections(before[0])
-        model.remove_wrappers_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, before[0])
+        model.remove_wrappers_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, before[0])
     schedule = Schedule([*(before[1] if before else []), lora])
     key = f"{KEY}_{uuid.uuid4().hex}"  # core compares keys to tell whether a loaded clone may be reused
     model.set_attachments(KEY, (key, schedule.loras))
     model.is_injected = False  # a clone of a loaded model claims its parent's injections
     model.set_injections(key, [comfy.patcher_extension.PatcherInjection(schedule.inject, schedule.eject)])
-    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, key, schedule.wrapper)
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, key, schedule.wrapper)
     return model

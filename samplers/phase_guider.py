@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..utils.core import need
+from .compiled import telling
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
 
 samplers = need(
@@ -281,6 +282,7 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
                 )
             options["sampler_cfg_function"] = self.projection
         if int(phase.skip_start * steps) <= step < int(phase.skip_end * steps):
+            options["transformer_options"] = telling(options["transformer_options"], "slg", phase.skip_layers)
             for layer in phase.skip_layers:
                 replaced = options["transformer_options"].get("patches_replace", {}).get("dit", {})
                 patch = skip_for_negative(replaced.get(("double_block", layer)))

@@ -17,6 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..samplers.compiled import tell
 from ..utils.core import need
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
@@ -92,6 +93,7 @@ def attach_adapter(patcher: Any, adapter: CameraAdapter) -> Any:
     patcher.model.diffusion_model.control_adapter = adapter
     patcher.size = 0  # measured anew
     patcher.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, camera_wrapper)
+    tell(patcher, "camera", plan_of=lambda _x, conds: "camera_conditions" in conds)
     return patcher
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...samplers.compiled import telling
 from ...samplers.packed import pack, unpack
 from ...utils.core import need
 from .block_choice import with_exact_block
@@ -184,10 +185,8 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
         self, options: dict, passes: tuple[str, ...], guidances: list[Guidance], skipped: list[bool]
     ) -> dict:
         video, audio = (*guidances, NEUTRAL)[:2]
-        transformer = {
-            **options.get("transformer_options", {}),
-            PLAN: Plan(passes, video.perturbed_blocks, audio.perturbed_blocks),
-        }
+        plan = Plan(passes, video.perturbed_blocks, audio.perturbed_blocks)
+        transformer = telling({**options.get("transformer_options", {}), PLAN: plan}, "guidance", plan)
         for index, key in enumerate(("run_vx", "run_ax")[: len(skipped)]):
             if skipped[index]:
                 transformer[key] = False

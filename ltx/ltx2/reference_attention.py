@@ -14,6 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from ...samplers.compiled import telling
 from ...utils.core import need
 from ...utils.tokens import to_tokens
 from .conditioning import SPAN, WEIGHT
@@ -111,6 +112,20 @@ def weigh_references(model_options: dict) -> None:
     _extension.add_wrapper_with_key(
         _extension.WrappersMP.DIFFUSION_MODEL, "oner_references", _with_reference_mask, model_options, True
     )
+    options = model_options["transformer_options"]
+    model_options["transformer_options"] = telling(options, "references", plan_of=_layout)
+
+
+def _layout(x: Tensor, conds: dict) -> tuple:
+    """What of the references is no tensor: where each group is, and whether its weights are one value, or 1."""
+    entries = conds.get("guide_attention_entries") or []
+    if not any(WEIGHT in entry for entry in entries):
+        return ()
+    mask = _build_mask(x, conds["denoise_mask"], entries)
+    if mask is None:
+        return (None,)
+    parts = zip(mask.groups, mask.group_masks, strict=True)
+    return tuple((group.start, group.end, None if bias is None else bias.shape) for group, bias in parts)
 
 
 def _with_reference_mask(

@@ -6,12 +6,13 @@ sample by itself. F frames, S tokens a frame, N = F * S tokens, h heads of width
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from einops import rearrange
 from torch import Tensor
 
+from ...samplers.compiled import tell
 from ...utils.core import need
 
 _extension = need("comfy.patcher_extension", "WrappersMP.DIFFUSION_MODEL", "add_wrapper_with_key")
@@ -29,11 +30,12 @@ def frame_attention(q: Tensor, k: Tensor, heads: int, tokens: int) -> Tensor:
     return others.mean((1, 2)) / max(frames * (frames - 1), 1)
 
 
-def enhance_model(model: Any, weight: float, blocks: Iterable[int]) -> None:
+def enhance_model(model: Any, weight: float, blocks: Sequence[int]) -> None:
     """Add the patches to a cloned ModelPatcher; self-attention patched before stays in place inside of them."""
     for block in blocks:
         path = f"diffusion_model.transformer_blocks.{block}.attn1.forward"
         model.add_object_patch(path, _Enhanced(model.get_model_object(path), weight))
+    tell(model, "enhance", tuple(blocks))
     model.add_wrapper_with_key(_extension.WrappersMP.DIFFUSION_MODEL, "oner_enhance", _tell_tokens)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...samplers.compiled import telling
 from ...utils.core import need
 
 model_trange = need("comfy.utils", "model_trange").model_trange
@@ -56,7 +57,7 @@ def sample_ltxv(
         sigma, lower = sigmas[i], sigmas[i + 1]
         options = model_options
         if mask is not None:
-            options = with_token_times(model_options, float(sigma))
+            options = with_token_times(model_options, sigma)
             if image_noise_scale > 0:
                 x = noise_given_tokens(x, clean, mask, _draw(x, generator), image_noise_scale, sigma)
         denoised = guider(x, sigma * x.new_ones([x.shape[0]]), model_options=options, seed=seed)
@@ -89,19 +90,25 @@ def noise_given_tokens(
     return torch.where(mask.abs() < EPSILON, clean + noise_scale * noise * sigma**2, x)
 
 
-def with_token_times(model_options: dict, sigma: float) -> dict:
+def with_token_times(model_options: dict, sigma: Tensor) -> dict:
     """A copy of `model_options` with which the network is told min(sigma, mask) for a token instead of sigma * mask."""
-
-    def wrapper(executor: Callable, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if timestep.ndim > 1:  # [B, N, 1]: there is a mask
-            timestep = (timestep / sigma).clamp(max=sigma)
-        return executor(x, timestep, *args, **kwargs)
 
     options = model_patcher.create_model_options_clone(model_options)
     patcher_extension.add_wrapper_with_key(
-        patcher_extension.WrappersMP.DIFFUSION_MODEL, "oner_token_times", wrapper, options, is_model_options=True
+        patcher_extension.WrappersMP.DIFFUSION_MODEL, "oner_token_times", _TokenTimes(sigma), options, True
     )
+    options["transformer_options"] = telling(options["transformer_options"], "token_times")
     return options
+
+
+class _TokenTimes:
+    def __init__(self, sigma: Tensor):
+        self.sigma = sigma  # a tensor, which compiled code takes anew in each step
+
+    def __call__(self, executor: Callable, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if timestep.ndim > 1:  # [B, N, 1]: there is a mask
+            timestep = (timestep / self.sigma).clamp(max=self.sigma)
+        return executor(x, timestep, *args, **kwargs)
 
 
 def appended_frames(conds: dict[str, list[dict]], latent: Tensor) -> int:

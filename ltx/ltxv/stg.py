@@ -14,6 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ...samplers.compiled import telling
 from ...utils.core import need
 
 model_patcher = need("comfy.model_patcher", "set_model_options_patch_replace", "create_model_options_clone")
@@ -33,7 +34,8 @@ def with_perturbation(model_options: dict, mode: str, blocks: Iterable[int], chu
     `modules` are the network's transformer blocks, `blocks` the numbers of those to perturb.
     """
     options = model_patcher.create_model_options_clone(model_options)
-    options.setdefault("transformer_options", {})
+    plan = (mode, tuple(blocks), chunk)
+    options["transformer_options"] = telling(options.get("transformer_options", {}), "stg", plan)
     for number in blocks:
         replaced = options["transformer_options"].get("patches_replace", {}).get("dit", {})
         patch = _block_patch(mode, chunk, modules[number], replaced.get(("double_block", number)))

@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
+from ...samplers.compiled import tell
 from ..any.text_encoders import TextEncoderLoader
 from ..ltx.loaders import LTXICLoRALoader
 from ..ltxv.decode import LTXVDecodeSettings
@@ -187,6 +188,7 @@ class AudioOnlyModel(Node):
         switches = {"run_vx": False, "a2v_cross_attn": False, "v2a_cross_attn": False}
         options = alone.model_options["transformer_options"]
         alone.model_options["transformer_options"] = {**options, **switches}
+        tell(alone, "switches")
         return io.NodeOutput(alone)
 
 

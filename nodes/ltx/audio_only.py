@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_video_model
+from ...samplers.compiled import tell
 from ..node import Node
 
 
@@ -30,4 +31,5 @@ class LTXAudioOnly(Node):
         switches = {"run_vx": False, "v2a_cross_attn": False}
         known = model.model_options.get("transformer_options", {})
         model.model_options["transformer_options"] = {**known, **switches}
+        tell(model, "switches")
         return io.NodeOutput(model)

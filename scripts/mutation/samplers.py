@@ -126,6 +126,13 @@ FAULTS = (
         ("tests/unit/samplers/test_unipc_corrector.py",),
     ),
     Fault(
+        "Compiled code: not told which layers are skipped",
+        "samplers/phase_guider.py",
+        'telling(options["transformer_options"], "slg", phase.skip_layers)',
+        'options["transformer_options"]',
+        ("tests/unit/samplers/test_compiled.py::test_layers_skipped_in_a_part_of_the_run",),
+    ),
+    Fault(
         "Phases: one zero-init step too many",
         "samplers/phase_guider.py",
         "if step < self.plan.zero_init_steps:",

@@ -9,6 +9,7 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from comfy_extras.nodes_apg import APG
 from comfy_extras.nodes_lt import LTXVAddGuide
 
+from harness.compiled import compiled
 from harness.fingerprint import fingerprint
 from harness.pack import ROOT
 from oner.ltx.ltxv.conditions import append_guide, guide_positions, mix_into_frames
@@ -381,3 +382,31 @@ def test_an_ltx_2_model_is_refused_with_a_sentence(conds, tmp_path):
     samples = torch.zeros(1, 128, 1, 2, 2)
     with pytest.raises(ValueError, match="model is LTXAV; the LTXV sampler is for LTX-Video"):
         guider.sample(samples, samples, comfy.samplers.KSAMPLER(sample_ltxv), SIGMAS, disable_pbar=True)
+
+
+# Through ComfyUI's compile node
+
+BLOCKS = GuidanceSchedule.binned((1.0, 0.8, 0.5), (3.0,) * 3, (1.0,) * 3, (0.7,) * 3, ((0,), (1,), (0, 1)))
+
+
+def differs(model, conds, latent, *options, **more):
+    plain = run(model, conds, latent, *options, **more)
+    result = run(compiled(model), conds, latent, *options, **more)
+    return float((result - plain).abs().max() / plain.abs().max())
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES if m != "residual"])
+def test_blocks_that_change_with_the_noise_level(model, conds, latent, mode):
+    assert differs(model, conds, latent, BLOCKS, mode) < 1e-6
+
+
+def test_stg_that_ends_within_the_run(model, conds, latent):
+    ends = GuidanceSchedule.binned((1.0, 0.5), (3.0, 3.0), (1.0, 0.0), (0.7, 0.7), ((0,), (0,)))
+    assert differs(model, conds, latent, ends) < 1e-6
+
+
+def test_the_time_of_given_tokens(model, conds, latent):
+    mask = torch.ones(1, 1, 3, 1, 1)
+    mask[:, :, 0] = 0.4
+    given = {"samples": draw(1, 128, 3, 2, 3, seed=9), "noise_mask": mask}
+    assert differs(model, conds, given, GuidanceSchedule.constant(3.0, 0.0, 1.0, ())) < 1e-6

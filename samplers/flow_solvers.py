@@ -78,7 +78,7 @@ def sample_flow_unipc(
     restart_below: float = 0.0,
 ) -> Tensor:
     """UniPC of order 2 with corrector; the history starts anew at the first sigma below `restart_below`."""
-    levels = sigmas.double().tolist()
+    levels = sigmas.tolist()
     steps = len(levels) - 1
     history: list[Tensor] = []
     x_before, order = x, 0
@@ -108,7 +108,7 @@ def sample_flow_dpmpp_2m(
     restart_below: float = 0.0,
 ) -> Tensor:
     """DPM++ 2M (midpoint); the history starts anew at the first sigma below `restart_below`."""
-    levels = sigmas.double().tolist()
+    levels = sigmas.tolist()
     steps = len(levels) - 1
     previous: Tensor | None = None
     for i in trange(steps, disable=disable):

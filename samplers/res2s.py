@@ -1,8 +1,9 @@
-"""Res2s with SDE noise: the two-stage exponential solver of the LTX-2 HQ pipeline, in float64.
+"""Res2s with SDE noise: the two-stage exponential solver of the LTX-2 HQ pipeline.
 
 Source: RES (2308.02157) with anchor refinement and rectified-flow SDE mixing as in ltx-pipelines. A schedule ending
-in 0 gets the tail 0.0011, 0. The model sees float32. Noise is standardised, seeds `noise_seed` (steps) and
-`noise_seed` + 10000 (half steps): the reference never changes them with the user's seed.
+in 0 gets the tail 0.0011, 0. Coefficients are float64 and latents float32, as not every device has float64: noise is
+drawn in it on the CPU. It is standardised, seeds `noise_seed` (steps) and `noise_seed` + 10000 (half steps): the
+reference never changes them with the user's seed.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def solve_res2s(
         # As float32, like every other level.
         levels[-1] = float(torch.tensor(TAIL))
 
-    dtype, x = x.dtype, x.double()
+    def draw(source: Callable[[int], Tensor], step: int) -> Tensor:
+        return source(step).to(x.dtype).to(x.device)
+
     for step, (sigma, after) in enumerate(pairwise(levels)):
         h = math.log(sigma / after)
         a21, b1, b2 = res2s_coefficients(h)
@@ -88,15 +91,15 @@ def solve_res2s(
         denoise.report(step, x, x0)
         change = x0 - anchor
         half = anchor + h * a21 * change
-        half = denoise.keep_given(mix_noise(anchor, half, sigma, middle, half_step_noise(step).to(x), HALF_STEP_ETA))
+        half = denoise.keep_given(mix_noise(anchor, half, sigma, middle, draw(half_step_noise, step), HALF_STEP_ETA))
         if anchor_refinement and h < REFINE_BELOW_H and sigma > REFINE_ABOVE_SIGMA:
             for _ in range(REFINE_ITERATIONS):
                 anchor = half - h * a21 * change
                 change = x0 - anchor
 
-        half_x0 = denoise(half, torch.tensor(middle, device=x.device, dtype=torch.float64))
+        half_x0 = denoise(half, torch.tensor(middle, device=x.device))
         target = anchor + h * (b1 * change + b2 * (half_x0 - anchor))
-        x = denoise.keep_given(mix_noise(anchor, target, sigma, after, noise(step).to(x), eta))
+        x = denoise.keep_given(mix_noise(anchor, target, sigma, after, draw(noise, step), eta))
     if ends_clean:
         x = denoise(x, torch.tensor(levels[-1], device=x.device))
-    return x.to(dtype)
+    return x

@@ -35,5 +35,5 @@ def flow_sigmas(schedule: str, steps: int, shift: float) -> Tensor:
 
 def boundary_index(sigmas: Tensor, boundary: float) -> int:
     """The first position whose sigma is below the boundary: sigmas[:index + 1] are high noise, sigmas[index:] low."""
-    below = (sigmas.double() < boundary).nonzero()
-    return int(below[0]) if len(below) else len(sigmas) - 1
+    below = (index for index, sigma in enumerate(sigmas.tolist()) if sigma < boundary)
+    return next(below, len(sigmas) - 1)

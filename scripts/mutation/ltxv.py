@@ -34,8 +34,8 @@ FAULTS = (
     Fault(
         "LTX-Video: tokens told the noise level of the mask before their turn",
         "ltx/ltxv/sampler.py",
-        "(timestep / sigma).clamp(max=sigma)",
-        "(timestep / sigma)",
+        "(timestep / self.sigma).clamp(max=self.sigma)",
+        "(timestep / self.sigma)",
         ("tests/unit/ltx/ltxv/test_sampling.py::test_core_euler_agrees_without_partial_strengths",),
     ),
     Fault(

@@ -41,15 +41,15 @@ FAULTS = (
     Fault(
         "Res2s: given tokens noised after a step",
         "samplers/res2s.py",
-        "x = denoise.keep_given(mix_noise(anchor, target, sigma, after, noise(step).to(x), eta))",
-        "x = mix_noise(anchor, target, sigma, after, noise(step).to(x), eta)",
+        "x = denoise.keep_given(mix_noise(anchor, target, sigma, after, draw(noise, step), eta))",
+        "x = mix_noise(anchor, target, sigma, after, draw(noise, step), eta)",
         ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
     ),
     Fault(
         "Res2s: given tokens noised in the half step",
         "samplers/res2s.py",
-        "half = denoise.keep_given(mix_noise(anchor, half, sigma, middle, half_step_noise(step).to(x), HALF_STEP_ETA))",
-        "half = mix_noise(anchor, half, sigma, middle, half_step_noise(step).to(x), HALF_STEP_ETA)",
+        "half = denoise.keep_given(mix_noise(anchor, half, sigma, middle, draw(half_step_noise, step), HALF_STEP_ETA))",
+        "half = mix_noise(anchor, half, sigma, middle, draw(half_step_noise, step), HALF_STEP_ETA)",
         ("tests/unit/samplers/test_masked_solvers.py::test_given_tokens_are_shown_and_come_out_as_they_are",),
     ),
     Fault(
@@ -68,6 +68,13 @@ FAULTS = (
             "tests/unit/samplers/test_masked_solvers.py::"
             "test_cfg_pp_takes_all_noise_anew_where_it_starts_from_nothing_else",
         ),
+    ),
+    Fault(
+        "Res2s: noise in float64 on the device",
+        "samplers/res2s.py",
+        "return source(step).to(x.dtype).to(x.device)",
+        "return source(step).to(x.device)",
+        ("tests/unit/ltx/ltx2/test_sampling.py::test_no_float64_on_the_device",),
     ),
     Fault(
         "Res2s: sign in the anchor refinement",

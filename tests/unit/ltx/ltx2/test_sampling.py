@@ -12,12 +12,13 @@ from comfy.utils import pack_latents, unpack_latents
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 
 from harness.fingerprint import fingerprint
+from harness.float64 import without_float64
 from oner.ltx.ltx2 import conditioning
 from oner.ltx.ltx2.block_choice import exact_blocks
 from oner.ltx.ltx2.guidance import Guidance, constant
 from oner.ltx.ltx2.guider import MultimodalGuider
 from oner.ltx.ltx2.noise import LatentNoise
-from oner.ltx.ltx2.solvers import make_sampler
+from oner.ltx.ltx2.solvers import SOLVERS, make_sampler
 from oner.ltx.ltx2.state import read_state, write_state
 from oner.samplers.packed import pack
 from oner.samplers.res2s import mix_noise, res2s_coefficients
@@ -347,3 +348,14 @@ def test_video_latents_alone_are_sampled_too(ltx2, prompts):
     ).result[0]["samples"]
     assert not isinstance(result, NestedTensor)
     assert result.isfinite().all()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_no_float64_on_the_device(ltx2, prompts, av_latent, name):
+    guidance = constant(Guidance(cfg=3.0, stg=1.0, stg_blocks=(1,), rescale=0.7, modality=3.0))
+    guider = MultimodalGuider(ltx2, guidance, guidance)
+    guider.set_conds(*prompts)
+    latent, options = with_image(av_latent, 0.6), {"eta": 0.5} if name in ("euler_cfg_pp", "res2s") else {}
+    noise, sampler = LatentNoise(5, float(SIGMAS[0])), without_float64(make_sampler(name, **options))
+    result = SamplerCustomAdvanced.execute(noise, guider, sampler, SIGMAS, latent).result[0]["samples"]
+    assert {part.dtype for part in result.unbind()} == {torch.float32}

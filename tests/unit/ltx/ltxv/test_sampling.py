@@ -11,9 +11,10 @@ from comfy_extras.nodes_lt import LTXVAddGuide
 
 from harness.compiled import compiled
 from harness.fingerprint import fingerprint
+from harness.float64 import without_float64
 from harness.pack import ROOT
 from oner.ltx.ltxv.conditions import append_guide, guide_positions, mix_into_frames
-from oner.ltx.ltxv.guidance import GuidanceSchedule
+from oner.ltx.ltxv.guidance import LOOKUPS, GuidanceSchedule
 from oner.ltx.ltxv.guider import LTXVGuider
 from oner.ltx.ltxv.sampler import sample_ltxv
 from oner.ltx.ltxv.stg import MODES
@@ -382,6 +383,15 @@ def test_an_ltx_2_model_is_refused_with_a_sentence(conds, tmp_path):
     samples = torch.zeros(1, 128, 1, 2, 2)
     with pytest.raises(ValueError, match="model is LTXAV; the LTXV sampler is for LTX-Video"):
         guider.sample(samples, samples, comfy.samplers.KSAMPLER(sample_ltxv), SIGMAS, disable_pbar=True)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_no_float64_on_the_device(model, conds, latent, lookup):
+    mask = torch.ones(1, 1, 3, 1, 1)
+    mask[:, :, 0] = 0.4
+    schedule = GuidanceSchedule.binned((1.0, 0.5), (3.0, 2.0), (1.0, 0.5), (0.7, 0.7), ((0,), (1,)), True, lookup)
+    sampler = without_float64(comfy.samplers.KSAMPLER(sample_ltxv, {"stochastic": True}))
+    assert run(model, conds, {**latent, "noise_mask": mask}, schedule, sampler=sampler).dtype == torch.float32
 
 
 # Through ComfyUI's compile node

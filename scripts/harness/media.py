@@ -150,6 +150,40 @@ class Sound:
 
 
 @dataclass(frozen=True)
+class SavedClip:
+    """A clip of LTX-2 with sound, as LTX Save Latent saves it: noise of a fixed seed."""
+
+    width: int
+    height: int
+    length: int
+    fps: int
+
+    def write(self, path: Path) -> None:
+        """Write it as a latent file."""
+        import torch
+        from comfy.nested_tensor import NestedTensor
+
+        from oner.ltx.latents import (
+            AUDIO_BINS,
+            AUDIO_CHANNELS,
+            SPATIAL,
+            VIDEO_CHANNELS,
+            audio_latent_frames,
+            latent_frames,
+        )
+        from oner.ltx.ltx2.latent_files import save_latent
+
+        rows, columns = self.height // SPATIAL, self.width // SPATIAL
+        shapes = [
+            (1, VIDEO_CHANNELS, latent_frames(self.length), rows, columns),
+            (1, AUDIO_CHANNELS, audio_latent_frames(self.length, self.fps), AUDIO_BINS),
+        ]
+        generator = torch.Generator().manual_seed(0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_latent(path, {"samples": NestedTensor([torch.randn(s, generator=generator) for s in shapes])}, {})
+
+
+@dataclass(frozen=True)
 class Images:
     """A sequence of picture files with values that a decoder can read."""
 

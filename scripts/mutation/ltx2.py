@@ -395,4 +395,25 @@ FAULTS = (
         "video",
         ("tests/nodes/ltx/test_latents.py::test_output_leaves_appended_frames_out",),
     ),
+    Fault(
+        "LTX-2: a piece's sound from before its first picture",
+        "ltx/ltx2/cutting.py",
+        "audio_at(TEMPORAL * start, fps)))",
+        "first))",
+        ("tests/nodes/ltx/test_av_latents.py::test_a_piece_has_its_pictures_and_their_sound",),
+    ),
+    Fault(
+        "LTX-2: sound of a joined clip by the latent frames before it instead of its first picture",
+        "ltx/ltx2/cutting.py",
+        "begin = audio_at(TEMPORAL * (first.clip_frames - shared), fps)",
+        "begin = audio_at(first_picture(first.clip_frames - shared), fps)",
+        ("tests/nodes/ltx/test_av_latents.py",),
+    ),
+    Fault(
+        "LTX-2: a piece joined without the sound before it",
+        "ltx/ltx2/cutting.py",
+        "clean=torch.cat([lead.to(after.clean), after.clean], dim=2)",
+        "clean=torch.cat([after.clean, lead.to(after.clean)], dim=2)",
+        ("tests/nodes/ltx/test_av_latents.py::test_what_was_cut_joins_to_the_original",),
+    ),
 )

@@ -158,6 +158,15 @@ ENTRIES = {
         heard=True,
         note="all but the first picture is made anew, to show it",
     ),
+    "LTX_2.3_Go_On": Entry(
+        RED,
+        _LTX_23
+        | {f"{node}.{side}": 64 for node in ("size", "new_part") for side in ("width", "height")}
+        | {"size.length": 17, "new_part.length": 9, "tail.from_seconds": -0.6, "next_prompt.text": RED},
+        seen={0: RED},
+        heard=True,
+        note="the part that is shown again is 0.6 s long",
+    ),
     "LTX-Video_0.9.8_Distilled_Text_to_Video": Entry(
         BLUE,
         _LTX_TWO_PASSES,
@@ -260,6 +269,7 @@ _BLOCK_28 = "its guidance perturbs block 28, and the pocket model has 4"
 NOT_SERVED = {
     "LTX_2.3_Text_to_Video": _BLOCK_28,
     "LTX_2.3_Text_to_Audio": _BLOCK_28,
+    "LTX_2.3_Go_On_from_File": "it begins with a saved latent; *a clip that goes on* above shows the same",
     "LTX_2.3_IC-LoRA": "there is no pocket IC-LoRA for LTX-2.3",
     "LTX_2.3_Lip_Dub": "there is no pocket IC-LoRA for LTX-2.3",
     "LTX_2.3_": f"{_BLOCK_28}, and there is no pocket distilled LoRA",

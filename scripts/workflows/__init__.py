@@ -17,6 +17,8 @@ MODULES = [
     "ltx_2_3_ic_lora_masked",
     "ltx_2_3_lip_dub",
     "ltx_2_3_retake",
+    "ltx_2_3_go_on",
+    "ltx_2_3_go_on_from_file",
     "ltx_2_3_text_to_audio",
     "ltx_2_5_text_to_video",
     "ltx_2_5_image_to_video",

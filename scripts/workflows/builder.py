@@ -13,7 +13,7 @@ A workflow module declares
     TINY_MODELS  names of the tiny checkpoints it then loads (scripts/tiny)
     TINY_WITHOUT ids of nodes that cannot run on tiny checkpoints, with a comment why; all they feed is optional (optional)
     TINY_RESULT  the Video or Recording that the graph then saves
-    INPUTS       "node.widget" -> Clip or Sound, for loaders of the input folder: a stand-in under that name (optional)
+    INPUTS       "node.widget" -> Clip, Sound or SavedClip, for loaders of the input folder: a stand-in under that name (optional)
     TINY_IMAGES  the Images that it saves beside the video (optional)
     TINY_NODES   id -> (class, inputs) of what stands there on tiny checkpoints, with a comment why (optional)
     CORE         the oldest ComfyUI that runs it, where that is newer than what the pack needs (optional)
@@ -32,7 +32,7 @@ from typing import Any
 
 from comfy_execution.graph_utils import GraphBuilder, Node, is_link
 
-from harness.media import Clip, Images, Recording, Sound, Video
+from harness.media import Clip, Images, Recording, SavedClip, Sound, Video
 from harness.pack import core_is_at_least
 
 Prompt = dict[str, dict[str, Any]]
@@ -82,7 +82,7 @@ class Workflow:
     tiny: dict[str, Any]
     tiny_models: list[str]
     tiny_result: Video | Recording
-    inputs: dict[str, Clip | Sound]
+    inputs: dict[str, Clip | Sound | SavedClip]
     tiny_without: list[str]
     tiny_images: Images | None
     tiny_nodes: dict[str, tuple[str, dict[str, Any]]]

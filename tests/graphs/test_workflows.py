@@ -23,7 +23,8 @@ def test_workflow_makes_its_video_the_same_twice_and_writes_into_nothing(name, e
     written.clear()
     first, second = executor.run(workflow.tiny_prompt()), executor.run(workflow.tiny_prompt())
     assert written == []
-    *images, result = sorted(first.files, key=lambda path: path.suffix == ".mp4")
+    shown = [path for path in first.files if path.suffix != ".latent"]
+    *images, result = sorted(shown, key=lambda path: path.suffix == ".mp4")
     workflow.tiny_result.check(result)
     if workflow.tiny_images:
         workflow.tiny_images.check(images)

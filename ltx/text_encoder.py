@@ -30,11 +30,12 @@ from torch import Tensor
 
 from ..utils import hf_folder, text_encoders
 from ..utils.core import parse_version
+from ..utils.prompts import cut_prompt
 from . import gemma, gemma4
 from .generation import is_ltx_2_5, need_core_for_2_5
 
 MAX_TOKENS = 1024
-T5_TOKENS = 128  # LTX-Video pads shorter prompts to this
+T5_TOKENS, MAX_T5_TOKENS = 128, 256  # ComfyUI pads shorter prompts to the one, LTX-Video cuts longer ones at the other
 # core's names for LTX-2's encoders in token dicts, for any size here; in LoRA keys both are called gemma3_12b
 KEY, KEY_4 = "gemma3_12b", "gemma4"
 PROJECTION = "text_embedding_projection."
@@ -128,7 +129,7 @@ class LTX2TextEncoder(torch.nn.Module):
 
     def encode_token_weights(self, token_weight_pairs: dict) -> tuple[Tensor, None, dict]:
         tokens = [pair[0] for section in token_weight_pairs[self.key] for pair in section]
-        states = self.gemma3_12b([tokens[:MAX_TOKENS]])[0]
+        states = self.gemma3_12b([cut_prompt(tokens, MAX_TOKENS, "Gemma", ends=False)])[0]
         cond = self.text_embedding_projection(states)
         return cond.to(comfy.model_management.intermediate_device()), None, {"unprocessed_ltxav_embeds": True}
 
@@ -286,4 +287,6 @@ def load_t5(folder: str, model_options: dict | None = None, disable_dynamic: boo
     """A T5 folder as the CLIP of LTX-Video: [1, L, C] and an int attention_mask. ValueError if it is another model."""
     options = model_options or {}
     reload = (load_t5, (folder, options))
-    return text_encoders.load_t5(folder, "t5", LTXVideoT5, "t5xxl", T5_TOKENS, reload, options, disable_dynamic)
+    return text_encoders.load_t5(
+        folder, "t5", LTXVideoT5, "t5xxl", T5_TOKENS, MAX_T5_TOKENS, reload, options, disable_dynamic
+    )

@@ -18,6 +18,7 @@ from comfy import sd1_clip
 from torch import Tensor
 
 from . import hf_folder
+from .prompts import cut_prompt
 
 GEMMA_4 = ("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text")
 FAMILIES = {
@@ -181,9 +182,9 @@ def reload_patcher(load: Callable[..., comfy.sd.CLIP], args: tuple, disable_dyna
 
 
 class PromptTokenizer(sd1_clip.SDTokenizer):
-    """Core's prompt syntax (weights in parentheses) over a T5 or UMT5 folder's tokenizer."""
+    """Core's prompt syntax (weights in parentheses) over a T5 or UMT5 folder's tokenizer; at most `limit` tokens."""
 
-    def __init__(self, folder: str, key: str, min_length: int, width: int):
+    def __init__(self, folder: str, key: str, min_length: int, limit: int, width: int):
         super().__init__(
             folder,
             tokenizer_class=FolderTokenizer,
@@ -196,6 +197,11 @@ class PromptTokenizer(sd1_clip.SDTokenizer):
             pad_with_end=False,
             pad_to_max_length=False,
         )
+        self.limit = limit
+
+    def tokenize_with_weights(self, text, return_word_ids=False, **kwargs):
+        sections = super().tokenize_with_weights(text, return_word_ids, **kwargs)
+        return [cut_prompt(section, self.limit, self.embedding_key, ends=True) for section in sections]
 
     def state_dict(self) -> dict[str, Tensor]:
         return self.tokenizer.state_dict()
@@ -207,11 +213,12 @@ def load_t5(
     encoder: Callable[..., torch.nn.Module],
     key: str,
     min_length: int,
+    limit: int,
     reload: tuple[Callable[..., comfy.sd.CLIP], tuple],
     model_options: dict,
     disable_dynamic: bool,
 ) -> comfy.sd.CLIP:
-    """A T5 or UMT5 folder as a CLIP whose prompts are padded to at least `min_length` tokens.
+    """A T5 or UMT5 folder as a CLIP whose prompts are padded to at least `min_length` tokens and cut at `limit`.
 
     `encoder` is one of core's SD1ClipModel classes and `key` its name there, which also names its config option.
     """
@@ -219,7 +226,7 @@ def load_t5(
     config = hf_folder.read_config(place)
     check_architecture(place, config, model_type)
     own = t5_config(place, config)
-    own_tokenizer = PromptTokenizer(folder, key, min_length, own["d_model"])
+    own_tokenizer = PromptTokenizer(folder, key, min_length, limit, own["d_model"])
     tokenizer = sd1_clip.SD1Tokenizer(clip_name=key, tokenizer=lambda **_: own_tokenizer)
     weights = hf_folder.read_weights(place, t5_key, comfy.utils.load_torch_file)
     options = {**model_options, f"{key}_model_config": own}

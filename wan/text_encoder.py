@@ -13,7 +13,7 @@ import torch
 
 from ..utils import text_encoders
 
-CONTEXT = 512  # text tokens that Wan was trained with
+CONTEXT = 512  # text tokens that Wan was trained with; its reference cuts there, the end token kept
 
 
 class WanUMT5(comfy.text_encoders.wan.WanT5Model):
@@ -30,4 +30,4 @@ def load_umt5(folder: str, model_options: dict | None = None, disable_dynamic: b
     """A UMT5 folder as the CLIP of Wan: [1, 512, C], zero beyond the prompt. ValueError if it is another model."""
     options = model_options or {}
     reload = (load_umt5, (folder, options))
-    return text_encoders.load_t5(folder, "umt5", WanUMT5, "umt5xxl", 0, reload, options, disable_dynamic)
+    return text_encoders.load_t5(folder, "umt5", WanUMT5, "umt5xxl", 0, CONTEXT, reload, options, disable_dynamic)

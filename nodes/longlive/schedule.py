@@ -9,10 +9,12 @@ from comfy_api.latest import io
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ...longlive.presets import PRESETS
 from ...longlive.schedule import parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from ...utils.prompts import cut_prompt
 from ..node import Node
 from ..paths import input_path
 
 SettingsType = io.Custom("ONER_LONGLIVE_SETTINGS")
+UMT5, TOKENS = "umt5xxl", 512  # Wan's text encoder in token dicts, and how much of a prompt its models read
 LINES, JSONL, SHOTS = "lines", "LongLive 1.0 JSONL", "LongLive 2.0 shots"
 
 
@@ -104,6 +106,14 @@ class LongLiveSettings(Node):
         return io.NodeOutput(settings)
 
 
+def tokens_of(clip, text: str) -> dict:
+    """The tokens of a prompt, as many as the model reads: ComfyUI's own text encoders do not cut."""
+    sections = clip.tokenize(text)
+    if UMT5 not in sections:
+        return sections
+    return {**sections, UMT5: [cut_prompt(each, TOKENS, "LongLive", ends=True) for each in sections[UMT5]]}
+
+
 class LongLivePromptSchedule(Node):
     @classmethod
     def define_schema(cls):
@@ -176,6 +186,6 @@ class LongLivePromptSchedule(Node):
         else:
             prompts = read_shot_folder(input_path(text.strip(), what, folder=True), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
-        encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(shot_text(prompt))) for prompt in placed]
+        encoded = [clip.encode_from_tokens_scheduled(tokens_of(clip, shot_text(prompt))) for prompt in placed]
         words = "\n".join(report or ["every prompt starts where it was asked to"])
         return io.NodeOutput(schedule_conditioning(placed, encoded, settings.block), words)

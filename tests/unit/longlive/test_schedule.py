@@ -14,6 +14,7 @@ from oner.longlive.schedule import (
     read_shot_folder,
     read_switch_file,
 )
+from oner.nodes.longlive.schedule import tokens_of
 
 
 def starts(text, block=3, fps=16):
@@ -159,3 +160,15 @@ def test_every_preset_is_sound(preset):
 def test_settings_that_cannot_work_are_explained(settings, message):
     with pytest.raises(ValueError, match=message):
         settings.check()
+
+
+def test_a_prompt_is_cut_where_longlive_cuts_it(caplog):
+    """ComfyUI's own UMT5 does not; its end token stays."""
+
+    class Clip:
+        def tokenize(self, _text):
+            return {"umt5xxl": [[(token, 1.0) for token in (*range(2, 700), 1)]]}
+
+    (tokens,) = tokens_of(Clip(), "")["umt5xxl"]
+    assert [token for token, _ in tokens] == [*range(2, 513), 1]
+    assert "the prompt has 699 tokens and LongLive reads 512" in caplog.text

@@ -465,3 +465,65 @@ def test_the_last_layer_of_ltx2s_encoder_cannot_be_chosen(folders):
 def test_images_are_refused_without_a_vision_tower(folders):
     with pytest.raises(ValueError, match="without its vision tower"):
         gemma_clip(folders).tokenize("a ball", image=torch.zeros(1, 8, 8, 3))
+
+
+LIMITS = [("t5", "t5xxl", 256), ("umt5", "umt5xxl", 512), ("gemma3", ltx.KEY, 1024)]
+
+
+def ids_of(folders, kind, prompt):
+    special = {"bos": 2} if kind == "gemma3" else {"eos": 1}
+    return FolderTokenizer.from_pretrained(str(folders / kind), **special)(prompt)["input_ids"]
+
+
+def longest_within(folders, kind, limit):
+    """Most repetitions of a word that stay within the limit."""
+    return max(
+        (" ".join(["red"] * n) for n in range(1, limit) if len(ids_of(folders, kind, " ".join(["red"] * n))) <= limit),
+        key=len,
+    )
+
+
+@pytest.mark.parametrize(("kind", "key", "limit"), LIMITS[:2])
+def test_a_prompt_beyond_the_limit_is_cut_before_its_end_token(folders, kind, key, limit, caplog):
+    """As transformers truncates: the end token is within the limit."""
+    prompt = " ".join(["red ball"] * 3000)
+    (tokens,) = load(folders, kind).tokenize(prompt)[key]
+    ids = ids_of(folders, kind, prompt)
+    assert [token for token, _ in tokens] == [*ids[: limit - 1], 1]
+    assert f"the prompt has {len(ids)} tokens and {key} reads {limit}" in caplog.text
+
+
+def test_the_tokens_of_a_cut_prompt_are_those_of_transformers(folders):
+    from transformers import AutoTokenizer
+
+    prompt = " ".join(["red ball"] * 3000)
+    (tokens,) = load(folders, "t5").tokenize(prompt)["t5xxl"]
+    tokenizer = AutoTokenizer.from_pretrained(folders / "t5", local_files_only=True)
+    assert [token for token, _ in tokens] == tokenizer(prompt, max_length=256, truncation=True).input_ids
+
+
+def test_a_long_prompt_on_gemma_is_said(folders, caplog):
+    assert encode(gemma_clip(folders), " ".join(["red ball"] * 3000))[0].shape[1] == 1024
+    assert "Gemma reads 1024" in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "key", "limit"), LIMITS)
+def test_a_prompt_up_to_the_limit_is_whole(folders, kind, key, limit, caplog):
+    prompt = longest_within(folders, kind, limit)
+    (tokens,) = load(folders, kind).tokenize(prompt)[key]
+    ids = ids_of(folders, kind, prompt)
+    assert [token for token, _ in tokens][: len(ids)] == ids
+    assert len(ids) > limit - 8
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(("kind", "key", "limit"), LIMITS)
+@pytest.mark.parametrize("prompt", ["", " \n\t ", "\U0001f98a\U0001f525\u200d", "(", "\u0000"])
+def test_odd_text_gives_numbers(folders, kind, key, limit, prompt):
+    cond, _ = encode(load(folders, kind), prompt)
+    assert cond.isfinite().all()
+    assert 1 <= cond.shape[1] <= limit
+
+
+def test_blanks_are_no_prompt(folders):
+    assert torch.equal(encode(gemma_clip(folders), " \n ")[0], encode(gemma_clip(folders), "")[0])

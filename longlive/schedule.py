@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT = "keep sink", "new sink", "text only", "hard cut", "shot cut"
@@ -18,7 +18,29 @@ TRANSITION = "The scene transitions. "  # LongLive 2.0 was trained with this bef
 PIXELS = 4  # pixel frames a latent frame, after the first, which is one
 
 UNITS = {"s": "seconds", "f": "frames", "l": "latent frames"}
-ENTRY = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([sfl])\s*(?:\[([^\]]*)\])?\s*:\s*(.*)$")
+# A time: 5s, 80 frames, 21l, 0:05, 1:02.5, 00:00:05; then options in brackets. In words only before a colon.
+CLOCK = r"(?:(?P<hours>\d+):(?=\d\d:))?(?P<minutes>\d+):(?P<seconds>[0-5]\d(?:\.\d+)?)(?![\d:])"
+SHORT = rf"(?:(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[sfl])(?!\w)|{CLOCK})"
+LONG = SHORT.replace("[sfl]", "s(?:ec(?:ond)?s?)?|f(?:rames?)?|l(?:atents?)?")
+OPTIONS = r"\s*(?:\[(?P<options>[^\]]*)\])?"
+DASH = "[-\u2013\u2014]"
+ENTRY = re.compile(rf"\s*{LONG}{OPTIONS}\s*:(?P<text>.*)", re.IGNORECASE)
+BRACKETED = re.compile(rf"\s*\[\s*{LONG}\s*\]{OPTIONS}\s*:?(?P<text>.*)", re.IGNORECASE)
+BARE = re.compile(rf"\s*{SHORT}{OPTIONS}(?:\s+(?:{DASH}\s+)?(?P<text>.*)|$)", re.IGNORECASE)
+FORMS = (ENTRY, BRACKETED, BARE)
+DECADE = re.compile(r"\s*(?:(?:19|20)?[1-9]0|(?:19|20)00)s\s", re.IGNORECASE)  # "80s neon", "1950s diner"
+SEVERAL = re.compile(r"\s+/\s+")
+# What is meant as a start and cannot be read: a number or a range before a colon or in brackets, a sign, a wrong clock.
+NUMBER = (
+    r"\d+(?:[.,:e]\d+)*\s*(?:(?:s|secs?|seconds?|f|frames?|l|latents?|m|ms|mins?|minutes?|h|hours?)(?:\s*\d+\s*s)?\b)?"
+)
+SPAN = rf"{NUMBER}(?:\s*(?:{DASH}|to)\s*{NUMBER})?"
+TIMED = re.compile(
+    rf"\s*(?:[-+]?{SPAN}{OPTIONS}\s*:(?!\d)|[-+]\s*(?:\d+(?:\.\d+)?\s*[sfl]\b|\d+:\d\d)|[\[(]\s*[-+]?{SPAN}\s*[\])]"
+    r"|\d+:[6-9]\d(?!\d)|0+:\d(?!\d))",
+    re.IGNORECASE,
+)
+EXAMPLE = 'write "5s: a fox", "0:05 a fox", "80f: a fox" or "21l: a fox", one a line'
 BLEND = re.compile(r"^blend\s+(\d+)$")
 
 
@@ -56,25 +78,78 @@ def pixel_frame(latent: int) -> int:
 
 
 def parse_prompts(text: str) -> list[Prompt]:
-    """Prompts from lines "<time><s|f|l> [mode, blend n]: text"; other lines continue the text above them.
+    """Prompts from lines "<time> [mode, blend n]: text"; other lines continue the text above them.
 
-    A text without any time is one prompt from the start on. Raises ValueError on an unknown mode.
+    A time is 5s, 80f, 21l, 0:05 or 00:00:05, the colon after it may be missing, and it may stand in brackets; " / "
+    separates several of them in a line. A text without any time is one prompt from the start on. Raises ValueError on
+    an unknown mode, and on what looks like a time and cannot be read.
     """
     prompts: list[Prompt] = []
+    style = None  # of the last time: what it matched
     for number, line in enumerate(text.splitlines(), 1):
-        entry = ENTRY.match(line)
-        if entry:
-            start, unit, options, words = entry.groups()
-            mode, blend = parse_options(options or "", number)
-            prompts.append(Prompt(float(start), unit, words.strip(), mode, blend))
-        elif line.strip() and prompts:
-            last = prompts[-1]
-            prompts[-1] = Prompt(last.start, last.unit, f"{last.text} {line.strip()}".strip(), last.mode, last.blend)
-        elif line.strip():
-            prompts.append(Prompt(0, "l", line.strip()))
+        for part in parts_of(line):
+            found = match_entry(part, style, number)
+            if found is not None:
+                style = found.re
+                prompts.append(read_entry(found, number))
+            elif part.strip() and prompts:
+                last = prompts[-1]
+                prompts[-1] = replace(last, text=f"{last.text} {part.strip()}".strip())
+            elif part.strip():
+                prompts.append(Prompt(0, "l", part.strip()))
     if not prompts:
         raise ValueError('the schedule is empty: write a prompt, or lines such as "0s: a fox" and "20s: it snows"')
     return prompts
+
+
+def parts_of(line: str) -> list[str]:
+    """The entries of a line: several only where each begins with a time."""
+    parts = SEVERAL.split(line)
+    return parts if all(any(form.fullmatch(part) for form in FORMS) for part in parts) else [line]
+
+
+def match_entry(line: str, style: re.Pattern | None, number: int) -> re.Match | None:
+    """The match of a line that begins with a time. "80s" without a colon is one where others are without, too.
+
+    Raises ValueError for what is meant as a time and cannot be read, or may not be meant as one.
+    """
+    found = next(filter(None, (form.fullmatch(line) for form in FORMS)), None)
+    if found is not None and found.re is BARE and DECADE.match(line) and style not in (BARE, BRACKETED):
+        if style is None:
+            return None
+        word = line.split()[0]
+        raise ValueError(
+            f'line {number} is "{shortened(line)}": write "{word}:" for a time, or begin the line with another word'
+        )
+    if found is None and TIMED.match(line):
+        raise ValueError(
+            f'line {number} is "{shortened(line)}", which begins like a time that cannot be read: {EXAMPLE}'
+        )
+    return found
+
+
+def read_entry(found: re.Match, number: int) -> Prompt:
+    mode, blend = parse_options(found["options"] or "", number)
+    if found["number"] is not None:
+        start, unit = float(found["number"]), found["unit"][0].lower()
+    else:
+        start = 3600 * int(found["hours"] or 0) + 60 * int(found["minutes"]) + float(found["seconds"])
+        unit = "s"
+    return Prompt(start, unit, (found["text"] or "").strip(), mode, blend)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    text = text.strip()
+    return text if len(text) <= length else f"{text[:length]} ..."
+
+
+def listed(placed: list[Placed], fps: float) -> list[str]:
+    """One line a prompt: where it takes effect and how it begins."""
+    lines = []
+    for number, prompt in enumerate(placed, 1):
+        frame = pixel_frame(prompt.start)
+        lines.append(f"{number}. from {frame / fps:.2f} s (frame {frame}): {shortened(prompt.text)}")
+    return lines
 
 
 def parse_options(options: str, line: int) -> tuple[str, int]:
@@ -101,7 +176,10 @@ def place_prompts(
     """
     starts = [prompt.latent(fps) for prompt in prompts]
     if starts[0] != 0:
-        raise ValueError(f"the first prompt starts at {prompts[0].start:g}{prompts[0].unit}: it must start at 0s")
+        raise ValueError(
+            f"the first prompt starts at {prompts[0].start:g}{prompts[0].unit}: it must start at 0s; a text that is "
+            "no schedule begins with another word"
+        )
     placed: list[Placed] = []
     report = []
     for i, (prompt, wanted) in enumerate(zip(prompts, starts, strict=True)):

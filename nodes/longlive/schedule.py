@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ...longlive.presets import PRESETS
-from ...longlive.schedule import parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from ...longlive.schedule import listed, parse_prompts, place_prompts, read_shot_folder, read_switch_file
 from ...utils.prompts import cut_prompt
 from ..node import Node
 from ..paths import input_path
@@ -131,10 +131,9 @@ class LongLivePromptSchedule(Node):
                     multiline=True,
                     dynamic_prompts=True,
                     default="0s: a fox runs through tall grass\n5s: a fox runs through tall grass, it starts to snow",
-                    tooltip='a line "<time>: <prompt>" each change; time in seconds (5s), frames (80f) or latent '
-                    "frames "
-                    "(21l); before the colon may stand [keep sink], [new sink], [text only], [hard cut], [shot cut] or "
-                    "[blend 4]",
+                    tooltip='a line "<time>: <prompt>" each change; time in seconds (5s, 0:05), frames (80f) or latent '
+                    "frames (21l); before the colon may stand [keep sink], [new sink], [text only], [hard cut], "
+                    "[shot cut] or [blend 4]",
                 ),
                 SettingsType.Input("settings", tooltip="the settings the take is made with: they set the grid"),
                 io.Combo.Input(
@@ -171,7 +170,9 @@ class LongLivePromptSchedule(Node):
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="the schedule, for LongLive Rollout"),
-                io.String.Output(display_name="report", tooltip="frame and second at which each prompt takes effect"),
+                io.String.Output(
+                    display_name="report", tooltip="the prompts, with the frame and second at which each takes effect"
+                ),
             ],
         )
 
@@ -187,5 +188,6 @@ class LongLivePromptSchedule(Node):
             prompts = read_shot_folder(input_path(text.strip(), what, folder=True), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
         encoded = [clip.encode_from_tokens_scheduled(tokens_of(clip, shot_text(prompt))) for prompt in placed]
-        words = "\n".join(report or ["every prompt starts where it was asked to"])
+        moved = report or ["every prompt starts where it was asked to"]
+        words = "\n".join([*listed(placed, settings.fps), *moved])
         return io.NodeOutput(schedule_conditioning(placed, encoded, settings.block), words)

@@ -8,6 +8,7 @@ from oner.longlive.presets import PRESETS, Settings
 from oner.longlive.schedule import (
     TRANSITION,
     Prompt,
+    listed,
     parse_prompts,
     pixel_frame,
     place_prompts,
@@ -172,3 +173,82 @@ def test_a_prompt_is_cut_where_longlive_cuts_it(caplog):
     (tokens,) = tokens_of(Clip(), "")["umt5xxl"]
     assert [token for token, _ in tokens] == [*range(2, 513), 1]
     assert "the prompt has 699 tokens and LongLive reads 512" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("0:00 a / 0:02 b", [(0, "s", "a"), (2, "s", "b")]),
+        ("00:00:00 a\n00:00:01 b\n1:02.5 c", [(0, "s", "a"), (1, "s", "b"), (62.5, "s", "c")]),
+        ("0s a\n10s b\n20s c", [(0, "s", "a"), (10, "s", "b"), (20, "s", "c")]),
+        ("[0s] a\n[0:05] b\n[9f]: c", [(0, "s", "a"), (5, "s", "b"), (9, "f", "c")]),
+        ("0S: a\n5 seconds: b\n90 frames: c", [(0, "s", "a"), (5, "s", "b"), (90, "f", "c")]),
+        ("0s: a / 5s: b / c", [(0, "s", "a / 5s: b / c")]),  # not each begins with a time
+        ("0s: a\n5s - b", [(0, "s", "a"), (5, "s", "b")]),
+    ],
+)
+def test_times_in_other_forms(text, read):
+    assert [(p.start, p.unit, p.text) for p in parse_prompts(text)] == read
+
+
+def test_options_of_times_in_other_forms():
+    modes = [(p.mode, p.blend) for p in parse_prompts("[0s] a\n[5s] [new sink] b\n0:10 [blend 2] c")]
+    assert modes == [("", 1), ("new sink", 1), ("", 2)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-1s: a",
+        "-1s a",
+        "-0:05 a",
+        "0: a",
+        "5: a",
+        "1,5s: a",
+        "1m: a",
+        "1m30s: a",
+        "0h: a",
+        "0s-5s: a",
+        "[0-5s] a",
+        "(5s) a",
+        "1:75 a",
+        "0:5 a",
+        "0ms: a",
+        "+2s: a",
+        "1e3s: a",
+    ],
+)
+def test_what_looks_like_a_time_and_cannot_be_read_is_refused_with_an_example(line):
+    with pytest.raises(ValueError, match=r'line 2 is ".*a", which begins like a time .*write "5s: a fox"') as refusal:
+        parse_prompts(f"0s: b\n{line}")
+    assert line in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3 foxes: a story",
+        "16:9 video of a fox",
+        "80s neon, 1950s diner",
+        "(red:1.2) fox",
+        "[red] fox",
+        "Scene 1: a fox",
+        "1. a fox",
+        "- a fox",
+        "24fps: smooth",
+        "4K: sharp",
+        "2024-01-05: a day",
+    ],
+)
+def test_text_that_begins_with_a_number_stays_text(text):
+    assert parse_prompts(text) == [Prompt(0, "l", text)]
+
+
+def test_a_decade_among_times_with_colons_is_asked_about():
+    with pytest.raises(ValueError, match='line 2 is "80s neon": write "80s:" for a time, or begin the line'):
+        parse_prompts("0s: a disco\n80s neon")
+
+
+def test_the_report_lists_prompts_with_their_starts():
+    placed, _ = place_prompts(parse_prompts(f"0:00 a fox / 0:02 {'b' * 99}"), 3, 16)
+    assert listed(placed, 16) == ["1. from 0.00 s (frame 0): a fox", f"2. from 2.06 s (frame 33): {'b' * 60} ..."]

@@ -220,10 +220,19 @@ def read_switch_file(text: str, switches: str, line: int = 1) -> list[Prompt]:
         known = False
     if not known:
         raise ValueError(f'line {line} is not {{"prompts": ["...", "..."]}}, the format of LongLive 1.0')
-    starts = [0, *(int(part) for part in switches.replace(",", " ").split())]
+    starts = [0, *whole_numbers(switches, "switch_frames")]
     if len(starts) != len(texts):
         raise ValueError(f"{len(texts)} prompts need {len(texts) - 1} switch frames, not {len(starts) - 1}")
     return [Prompt(start, "l", text) for start, text in zip(starts, texts, strict=True)]
+
+
+def whole_numbers(text: str, name: str) -> list[int]:
+    """Numbers from 1 with blanks or commas between; ValueError naming what is none."""
+    words = text.replace(",", " ").split()
+    wrong = [word for word in words if not (word.isdecimal() and int(word))]
+    if wrong:
+        raise ValueError(f"{name} holds '{shortened(wrong[0])}'; write whole numbers from 1, such as 40, 80")
+    return [int(word) for word in words]
 
 
 def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Prompt]:
@@ -232,7 +241,8 @@ def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Pro
     if not shots:
         raise ValueError(f"{folder.name} holds no 0.json, 1.json, ...: it is not a folder of LongLive 2.0 shots")
     durations = folder / "shot_durations.txt"
-    lengths = [int(n) for n in durations.read_text().split()] if durations.exists() else [blocks_per_shot] * len(shots)
+    known = durations.exists()
+    lengths = whole_numbers(durations.read_text(), durations.name) if known else [blocks_per_shot] * len(shots)
     if len(lengths) != len(shots):
         raise ValueError(f"shot_durations.txt holds {len(lengths)} numbers for {len(shots)} shots")
     prompts, start = [], 0

@@ -7,6 +7,7 @@ prompt. Differs on purpose: step lists expand by floor(i * L / n), which gives e
 
 from __future__ import annotations
 
+import math
 import re
 
 Strength = float | tuple[float, float]  # one value, or (positive, negative prompt)
@@ -16,6 +17,8 @@ def parse_strength(text: str) -> Strength:
     """'0.5' or '1:0' -> 0.5 or (1.0, 0.0)."""
     try:
         values = tuple(float(part) for part in text.split(":"))
+        if not all(map(math.isfinite, values)):
+            raise ValueError
     except ValueError:
         raise ValueError(f"LoRA multiplier {text!r} is no number") from None
     if len(values) > 2:

@@ -45,6 +45,8 @@ def _points(track, number: int) -> Tensor:
     try:
         points = [(p["x"], p["y"]) if isinstance(p, dict) else (p[0], p[1]) for p in track]
         values = torch.tensor(points, dtype=torch.float64)
+        if not values.isfinite().all():
+            raise ValueError
     except (KeyError, IndexError, TypeError, ValueError):
         raise ValueError(f"track {number} is {str(track)[:60]}; each of its points needs x and y") from None
     if not len(values):

@@ -105,20 +105,32 @@ def join(first: CameraPath, second: CameraPath) -> CameraPath:
     return CameraPath(torch.cat([first.w2c, continued]), torch.cat([first.intrinsics, second.intrinsics]))
 
 
+def _numbers(values: list) -> Tensor:
+    """A table of poses in float64; ValueError if it has holes or values that are no numbers."""
+    try:
+        table = torch.tensor(values, dtype=torch.float64)
+    except (TypeError, ValueError):
+        raise ValueError("the camera poses differ in shape or hold what is no number: write all poses alike") from None
+    if not table.isfinite().all():
+        pose = int((~table.isfinite()).flatten(1).any(1).nonzero()[0]) + 1
+        raise ValueError(f"camera pose {pose} holds a value that is not finite: remove it, or export the path again")
+    return table
+
+
 def from_rows(rows: list[list[float]]) -> CameraPath:
     """A path from rows of 18 (fx fy cx cy 0 0 + 3x4 w2c) or 19 numbers (a time first)."""
-    lengths = {len(row) for row in rows}
+    lengths = {len(row) if isinstance(row, list) else 1 for row in rows}
     if not rows or lengths - {18, 19} or len(lengths) != 1:
         raise ValueError(
             f"camera rows have {sorted(lengths)} numbers; they need 18 (fx fy cx cy 0 0, 3x4 matrix) or 19 (time first)"
         )
-    table = torch.tensor(rows, dtype=torch.float64)[:, -18:]
+    table = _numbers(rows)[:, -18:]
     return CameraPath(rearrange(table[:, 6:], "n (row column) -> n row column", row=3), table[:, :4])
 
 
 def from_matrices(matrices: list) -> CameraPath:
     """A path from 3x4 or 4x4 world-to-camera matrices with the trained intrinsics."""
-    w2c = torch.tensor(matrices, dtype=torch.float64)
+    w2c = _numbers(matrices)
     if w2c.ndim != 3 or w2c.shape[1] not in (3, 4) or w2c.shape[2] != 4:
         raise ValueError(f"camera matrices have shape {tuple(w2c.shape)}; they need to be a list of 3x4 or 4x4")
     return CameraPath(w2c[:, :3], intrinsics_rows(len(w2c)))
@@ -127,7 +139,10 @@ def from_matrices(matrices: list) -> CameraPath:
 def parse(text: str) -> CameraPath:
     """A path from the text of a pose file: JSON rows or matrices, or lines of numbers below a header line."""
     if text.lstrip().startswith(("[", "{")):
-        data = json.loads(text)
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"the camera JSON cannot be read: {error}") from None
         data = data.get("w2c", data.get("poses")) if isinstance(data, dict) else data
         if not isinstance(data, list) or not data:
             raise ValueError("the camera JSON holds no list of poses (a list, or an object with 'w2c' or 'poses')")
@@ -140,7 +155,7 @@ def parse(text: str) -> CameraPath:
         try:
             rows.append([float(word) for word in line.split()])
         except ValueError:
-            if number > 1:  # only the first line is a header
+            if number > 1 or line.lstrip()[:1] in "+-.0123456789":  # only the first line is a header, and no numbers
                 raise ValueError(f"camera file line {number} is no row of numbers: {line[:60]!r}") from None
     return from_rows(rows)
 

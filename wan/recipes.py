@@ -106,6 +106,19 @@ def from_json(data: dict[str, Any]) -> Recipe:
     return check_recipe(Recipe(**lists))
 
 
+def from_text(text: str) -> Recipe:
+    """A recipe from JSON text; ValueError for what is none."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"recipe_json is no JSON ({error}): connect the output of Wan GP Import") from None
+    if not isinstance(data, dict):
+        raise ValueError(
+            f"recipe_json holds a {type(data).__name__}, no recipe: connect the output of Wan GP Import"
+        )
+    return from_json(data)
+
+
 def to_text(recipe: Recipe) -> str:
     """A recipe as JSON text."""
     return json.dumps(asdict(recipe), indent=1)

@@ -7,6 +7,7 @@ Letters: F pixel frames, T latent frames, H W pixels, h w latents. Masks [F, H, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,8 @@ def make_canvas(width: int, height: int, outpaint: str) -> Canvas:
         return Canvas(width, height, inner_width=width, inner_height=height)
     try:
         top, bottom, left, right = (float(word) / 100 for word in words)
+        if not math.isfinite(top + bottom + left + right):
+            raise ValueError
     except ValueError:
         raise ValueError(f"outpaint is {outpaint!r}; write four percentages: top bottom left right") from None
     if min(top, bottom, left, right) < 0:

@@ -7,6 +7,7 @@ keys are listed. Nothing is dropped silently.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -144,15 +145,13 @@ def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
     """A WanGP profile, settings or finetune object; ValueError where it contradicts itself."""
     model = data.get("model") if isinstance(data.get("model"), dict) else {}
     warnings: list[str] = []
-    phases = int(data.get("guidance_phases", 1) or 1)
-    scales = [data.get(key) for key in ("guidance_scale", "guidance2_scale", "guidance3_scale")][:phases]
-    cfg = [float(1.0 if scale is None else scale) for scale in scales]
-    thresholds = [float(data.get(key, 0) or 0) / 1000 for key in ("switch_threshold", "switch_threshold2")][
-        : phases - 1
-    ]
+    phases = int(_number(data, "guidance_phases", 1) or 1)
+    scales = ("guidance_scale", "guidance2_scale", "guidance3_scale")[:phases]
+    cfg = [1.0 if data.get(key) is None else _number(data, key, 0) for key in scales]
+    thresholds = [_number(data, key, 0) / 1000 for key in ("switch_threshold", "switch_threshold2")][: phases - 1]
     if "num_inference_steps" not in data:
         warnings.append("no num_inference_steps: 30 steps, WanGP's default")
-    steps = int(data.get("num_inference_steps", 30))
+    steps = int(_number(data, "num_inference_steps", 30))
     solver, sigmas = _solver(data, steps, warnings)
     loras = [*model.get("loras", []), *data.get("activated_loras", [])]
     multipliers = " ".join(
@@ -163,15 +162,15 @@ def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
         steps=steps,
         cfg=tuple(cfg),
         thresholds=tuple(thresholds),
-        low_from=int(data.get("model_switch_phase", 1) or 1) + 1,
-        shift=float(data["flow_shift"]) if data.get("flow_shift") else None,
+        low_from=int(_number(data, "model_switch_phase", 1) or 1) + 1,
+        shift=_number(data, "flow_shift", 0) or None,
         solver=solver,
         sigmas=sigmas,
         loras=tuple(PurePosixPath(str(url)).name.removesuffix(".safetensors") for url in loras),
         multipliers=multipliers,
         links=tuple(str(url) if "://" in str(url) else "no link in the file" for url in loras),
     )
-    version = float(data.get("settings_version", OLDEST_SETTINGS))
+    version = _number(data, "settings_version", OLDEST_SETTINGS)
     if version < OLDEST_SETTINGS:
         warnings.append(
             f"settings_version is {version:g}: before {OLDEST_SETTINGS} some keys had other names and meanings"
@@ -188,6 +187,17 @@ def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
         sorted(unknown),
         warnings,
     )
+
+
+def _number(data: dict[str, Any], key: str, default: float) -> float:
+    """A number of the file, `default` where it is missing, empty or null; ValueError naming a key that holds none."""
+    try:
+        value = default if data.get(key) in (None, "") else float(data[key])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{key} is {data[key]!r} in the WanGP file; it needs a number")
+    return value
 
 
 def _solver(data: dict[str, Any], steps: int, warnings: list[str]) -> tuple[str, tuple[float, ...]]:

@@ -18,7 +18,7 @@ LTXGuidanceType = io.Custom("ONER_LTX_GUIDANCE")
 def parse_blocks(text: str) -> tuple[int, ...]:
     """Block numbers from '28' or '14, 28'. Raises ValueError naming what is no number."""
     words = text.replace(",", " ").split()
-    wrong = [word for word in words if not word.isdigit()]
+    wrong = [word for word in words if not word.isdecimal()]
     if wrong:
         raise ValueError(f"stg_blocks holds '{wrong[0]}'; write block numbers with commas between, such as 14, 28")
     return tuple(int(word) for word in words)

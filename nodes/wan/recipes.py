@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import comfy.samplers
@@ -78,7 +77,7 @@ class WanRecipe(Node):
 
     @classmethod
     def execute(cls, model, positive, negative, recipe, lora_strength, model_low=None, recipe_json=None):
-        chosen = recipes.from_json(json.loads(recipe_json)) if recipe_json else recipes.shipped()[recipe]
+        chosen = recipes.from_text(recipe_json) if recipe_json else recipes.shipped()[recipe]
         if len(chosen.cfg) > 1 and model_low is None:
             raise ValueError(f"recipe {chosen.name!r} is for a pair of experts: connect model_low")
         if model_low is not None:

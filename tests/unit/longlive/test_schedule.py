@@ -252,3 +252,16 @@ def test_a_decade_among_times_with_colons_is_asked_about():
 def test_the_report_lists_prompts_with_their_starts():
     placed, _ = place_prompts(parse_prompts(f"0:00 a fox / 0:02 {'b' * 99}"), 3, 16)
     assert listed(placed, 16) == ["1. from 0.00 s (frame 0): a fox", f"2. from 2.06 s (frame 33): {'b' * 60} ..."]
+
+
+@pytest.mark.parametrize("switches", ["40.5", "-40", "0", "forty", "40;80"])
+def test_switch_frames_are_whole_numbers(switches):
+    with pytest.raises(ValueError, match=r"switch_frames holds '.*'; write whole numbers from 1, such as 40, 80"):
+        read_switch_file('{"prompts": ["a", "b"]}', switches)
+
+
+def test_shot_durations_are_whole_numbers(tmp_path):
+    (tmp_path / "0.json").write_text('{"caption": "a"}')
+    (tmp_path / "shot_durations.txt").write_text("2.5")
+    with pytest.raises(ValueError, match=r"shot_durations\.txt holds '2.5'; write whole numbers"):
+        read_shot_folder(tmp_path, 4, 2)

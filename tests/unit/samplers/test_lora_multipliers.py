@@ -41,6 +41,8 @@ def test_loras_without_a_token_have_1():
     [
         ("1;2;3", 1, "3 phases; the run has 2"),
         ("abc", 1, "'abc' is no number"),
+        ("nan", 1, "'nan' is no number"),
+        ("0.5;1e999", 1, "'1e999' is no number"),
         ("1|2|3", 3, "at most one"),
         ("1 2", 1, "2 LoRA multipliers for 1 LoRAs"),
         ("1:2:3", 1, "3 branches"),

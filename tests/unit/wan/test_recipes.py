@@ -213,6 +213,12 @@ def test_broken_recipes_are_refused(change, message):
         recipes.from_json({"name": "x", "steps": 4} | change)
 
 
+@pytest.mark.parametrize(("text", "message"), [("{", "recipe_json is no JSON"), ("[1]", "recipe_json holds a list")])
+def test_text_that_is_no_recipe_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        recipes.from_text(text)
+
+
 PROFILE = {
     "num_inference_steps": 8,
     "guidance_scale": 3.5,
@@ -250,6 +256,15 @@ def test_wangp_profile_becomes_the_recipe():
     assert imported.elsewhere == {"resolution": "832x480", "NAG_scale": 1.5}
     assert "unknown keys, not used: frobnicate" in imported.report()
     assert recipes.from_json(json.loads(recipes.to_text(imported.recipe))) == imported.recipe
+
+
+@pytest.mark.parametrize(
+    "key", ["guidance_phases", "guidance_scale", "switch_threshold", "num_inference_steps", "flow_shift"]
+)
+@pytest.mark.parametrize("value", ["many", "nan", [1], {}])
+def test_a_value_that_is_no_number_is_named(key, value):
+    with pytest.raises(ValueError, match=f"{key} is .* in the WanGP file; it needs a number"):
+        wangp.read_settings(PROFILE | {key: value})
 
 
 def test_misspelt_solver_is_read_and_reported():

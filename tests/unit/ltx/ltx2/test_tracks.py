@@ -40,6 +40,7 @@ def test_every_way_to_write_tracks_is_read(text):
         ('[[{"x": 1}]]', "track 1 is .* needs x and y"),
         ("7", "track 1 is 7"),
         ('[[["a", "b"]]]', "track 1 is"),
+        ('[[{"x": NaN, "y": 2}]]', "track 1 is"),
     ],
 )
 def test_what_is_no_track_is_refused(text, words):

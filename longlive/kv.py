@@ -181,7 +181,9 @@ class KVCache:
         }
         for name, group in groups.items():
             for i, target in enumerate(group):
-                saved = tensors[f"cache.{name}.{i}"]
+                saved = tensors.get(f"cache.{name}.{i}")
+                if saved is None or saved.shape[0] != target.shape[0] or saved.shape[2:] != target.shape[2:]:
+                    raise ValueError(f"the take's state is damaged (cache.{name}.{i}): make the take anew")
                 target[:, : saved.shape[1]].copy_(saved)
         self.shift = shift
 

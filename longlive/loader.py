@@ -13,25 +13,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..samplers import lora_files
+from ..utils import files
 from ..utils.core import need
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
-load_torch_file = need("comfy.utils", "load_torch_file").load_torch_file
-lora_module = need("comfy.lora", "load_lora", "model_lora_keys_unet")
-convert_lora = need("comfy.lora_convert", "convert_lora").convert_lora
 CausalWanModel = need("comfy.ldm.wan.ar_model", "CausalWanModel").CausalWanModel
 
 WRAPPERS = ("generator", "generator_ema", "model", "state_dict")  # in the order they are looked for
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
 QUANT_SUFFIXES = (".comfy_quant", ".weight_scale", ".input_scale", ".scale_weight", ".scale_input", "scaled_fp8")
+# what a Wan model is known by, and the dimensions of it
+DIMENSIONS = {"head.modulation": 3, "head.head.weight": 2, "text_embedding.0.weight": 2, "patch_embedding.weight": 5}
 CAUSAL = "oner_causal"  # attachment of a model that this loader was told to take as causal
-
-
-def read_file(path: str | Path) -> tuple[dict, dict]:
-    """The raw content of a .safetensors or .pt file and its metadata, without unpickling anything but tensors."""
-    if str(path).endswith((".safetensors", ".sft")):
-        return load_torch_file(str(path), return_metadata=True)[:2]
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True), {}
 
 
 def unwrap(content: dict, part: str = "auto") -> tuple[dict[str, Tensor], str]:
@@ -59,8 +53,9 @@ def clean_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def causal_metadata(weights: dict[str, Tensor], metadata: dict | None) -> dict:
     """File metadata with what core needs to build the causal class and what it does not read from shapes."""
     metadata = dict(metadata or {})
-    config = json.loads(metadata.get("config", "{}"))
-    transformer = dict(config.get("transformer", {}))
+    config = files.parse_object(metadata.get("config", "{}"), "config in the file's metadata")
+    given = config.get("transformer", {})
+    transformer = dict(given) if isinstance(given, dict) else {}
     transformer["text_dim"] = weights["text_embedding.0.weight"].shape[1]
     transformer.pop("causal_ar", None)
     if weights["head.head.weight"].shape[0] // 4 == 16:  # core has no causal class for 48 channels: the plain one does
@@ -71,9 +66,13 @@ def causal_metadata(weights: dict[str, Tensor], metadata: dict | None) -> dict:
 
 def check_keys(weights: dict[str, Tensor]) -> None:
     """Raise ValueError unless these are the weights of a Wan text-to-video model."""
-    if "head.modulation" not in weights or "text_embedding.0.weight" not in weights:
+    if any(name not in weights for name in DIMENSIONS):
         shown = ", ".join(list(weights)[:3])
         raise ValueError(f"this is not a Wan model (first keys: {shown}): choose a LongLive or Self-Forcing checkpoint")
+    for name, dimensions in DIMENSIONS.items():
+        shape = tuple(weights[name].shape)
+        if len(shape) != dimensions:
+            raise ValueError(f"{name} has shape {shape}, not {dimensions} dimensions: download the file again")
     channels = weights["patch_embedding.weight"].shape[1]
     if "img_emb.proj.0.bias" in weights or "vace_patch_embedding.weight" in weights or channels not in (16, 48):
         raise ValueError(
@@ -84,11 +83,15 @@ def check_keys(weights: dict[str, Tensor]) -> None:
 
 def read_weights(path: str | Path, part: str = "auto") -> tuple[dict[str, Tensor], dict, str]:
     """Clean weights, metadata for core, and the entry they were taken from."""
-    content, metadata = read_file(path)
+    name = Path(path).name
+    content, metadata = files.read_content(path)
     wrapped, entry = unwrap(content, part)
-    weights = clean_keys(wrapped)
-    check_keys(weights)
-    return weights, causal_metadata(weights, metadata), entry
+    weights = clean_keys(files.check_tensors(wrapped, name))
+    try:
+        check_keys(weights)
+        return weights, causal_metadata(weights, metadata), entry
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def load_patcher(
@@ -103,23 +106,26 @@ def load_reported(
 ) -> tuple:
     """The model and what was read, in one line of words."""
     weights, metadata, entry = read_weights(path, part)
-    given = set(weights)
-    patcher = sd_module.load_diffusion_model_state_dict(
-        weights, model_options=dict(model_options or {}), metadata=metadata, disable_dynamic=disable_dynamic
-    )
+    given, name = set(weights), Path(path).name
+    with files.taken_by_core(name):
+        patcher = sd_module.load_diffusion_model_state_dict(
+            weights, model_options=dict(model_options or {}), metadata=metadata, disable_dynamic=disable_dynamic
+        )
+    if patcher is None:
+        raise ValueError(f"{name} is no Wan model that ComfyUI knows: choose a LongLive or Self-Forcing checkpoint")
     expected = set(patcher.model.diffusion_model.state_dict())
     missing = sorted(expected - given)
     unexpected = sorted(key for key in given - expected if not key.endswith(QUANT_SUFFIXES))
     if missing or unexpected:
         raise ValueError(
-            f"{len(missing)} keys are missing ({', '.join(missing[:3])}) and {len(unexpected)} unexpected "
+            f"{name}: {len(missing)} keys are missing ({', '.join(missing[:3])}) and {len(unexpected)} unexpected "
             f"({', '.join(unexpected[:3])}): the file is not a complete Wan text-to-video model"
         )
     patcher.set_attachments(CAUSAL, True)
     patcher.cached_patcher_init = (load_patcher, (path, part, model_options))
     network = patcher.model.diffusion_model
     return patcher, (
-        f"{Path(path).name}: {entry}, {len(given & expected)}/{len(expected)} tensors, {len(network.blocks)} blocks of "
+        f"{name}: {entry}, {len(given & expected)}/{len(expected)} tensors, {len(network.blocks)} blocks of "
         f"width {network.dim}, {network.in_dim} latent channels"
     )
 
@@ -129,26 +135,15 @@ def is_causal(patcher) -> bool:
     return isinstance(patcher.model.diffusion_model, CausalWanModel) or bool(patcher.get_attachment(CAUSAL))
 
 
-def read_lora(path: str | Path) -> dict[str, Tensor]:
-    """A LoRA with core's key names; of a training checkpoint the generator's only."""
-    content, _ = read_file(path)
-    weights = content.get("generator_lora", content)
-    return {key.replace("base_model.model.", "diffusion_model.", 1): tensor for key, tensor in weights.items()}
-
-
 def apply_lora(patcher, path: str | Path, strength: float) -> tuple:
     """A clone of the model with the LoRA, and what matched. Raises ValueError if nothing did."""
-    lora = read_lora(path)
-    keys = lora_module.model_lora_keys_unet(patcher.model, {})
-    loaded = lora_module.load_lora(convert_lora(lora), keys, log_missing=False)
-    clone = patcher.clone()
-    applied = clone.add_patches(loaded, strength)
-    targets = len({key.rsplit(".lora_", 1)[0] for key in lora if ".lora_" in key}) or len(loaded)
-    if not applied:
-        raise ValueError(
-            f"{Path(path).name}: none of its {len(lora)} tensors fits this model (first key: {next(iter(lora), '-')})"
-        )
-    return clone, f"{Path(path).name}: {len(applied)}/{targets} targets at strength {strength:g}"
+    name = Path(path).name
+    lora, _ = lora_files.read_lora(path)
+    clone, report = lora_files.add_lora(patcher, lora, strength, name=name)
+    targets = len({key.rsplit(".lora_", 1)[0] for key in lora if ".lora_" in key}) or len(report.layers)
+    return clone, "\n".join(
+        [f"{name}: {len(report.layers)}/{targets} targets at strength {strength:g}", *report.rest()]
+    )
 
 
 def save_clean(path: str | Path, target: str | Path, part: str = "auto") -> int:

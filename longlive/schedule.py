@@ -6,11 +6,13 @@ LongLive 2.0 cuts between shots. Text may be given in seconds, pixel frames or l
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ..utils import files
 
 KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT = "keep sink", "new sink", "text only", "hard cut", "shot cut"
 MODES = (KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT)
@@ -214,11 +216,10 @@ def read_switch_file(text: str, switches: str, line: int = 1) -> list[Prompt]:
     if not 1 <= line <= len(rows):
         raise ValueError(f"the file has {len(rows)} lines; line is {line}")
     try:
-        texts = json.loads(rows[line - 1])["prompts"]
-        known = isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts)
-    except (json.JSONDecodeError, KeyError, TypeError):
-        known = False
-    if not known:
+        texts = files.parse_object(rows[line - 1], f"line {line}").get("prompts")
+    except ValueError:
+        texts = None
+    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
         raise ValueError(f'line {line} is not {{"prompts": ["...", "..."]}}, the format of LongLive 1.0')
     starts = [0, *whole_numbers(switches, "switch_frames")]
     if len(starts) != len(texts):
@@ -229,7 +230,7 @@ def read_switch_file(text: str, switches: str, line: int = 1) -> list[Prompt]:
 def whole_numbers(text: str, name: str) -> list[int]:
     """Numbers from 1 with blanks or commas between; ValueError naming what is none."""
     words = text.replace(",", " ").split()
-    wrong = [word for word in words if not (word.isdecimal() and int(word))]
+    wrong = [word for word in words if not re.fullmatch(r"0*[1-9][0-9]{0,8}", word)]
     if wrong:
         raise ValueError(f"{name} holds '{shortened(wrong[0])}'; write whole numbers from 1, such as 40, 80")
     return [int(word) for word in words]
@@ -241,13 +242,14 @@ def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Pro
     if not shots:
         raise ValueError(f"{folder.name} holds no 0.json, 1.json, ...: it is not a folder of LongLive 2.0 shots")
     durations = folder / "shot_durations.txt"
-    known = durations.exists()
-    lengths = whole_numbers(durations.read_text(), durations.name) if known else [blocks_per_shot] * len(shots)
+    lengths = [blocks_per_shot] * len(shots)
+    if os.path.lexists(durations):
+        lengths = whole_numbers(files.read_text(durations), durations.name)
     if len(lengths) != len(shots):
         raise ValueError(f"shot_durations.txt holds {len(lengths)} numbers for {len(shots)} shots")
     prompts, start = [], 0
     for i, (shot, length) in enumerate(zip(shots, lengths, strict=True)):
-        caption = json.loads(shot.read_text()).get("caption")
+        caption = files.read_json(shot).get("caption")
         if not isinstance(caption, str):
             raise ValueError(f'{shot.name} has no "caption"')
         text = caption if i == 0 or caption.startswith(TRANSITION) else TRANSITION + caption

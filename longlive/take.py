@@ -18,11 +18,13 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..utils.files import check_finite
 from ..utils.media import VideoStream, fragment_ends, to_uint8
 from ..utils.worker import Worker
 from .decode import StreamDecoder
+from .presets import Settings
 from .rollout import Rollout
-from .session import load_state, read_plain, save_state
+from .session import ANOTHER, check_plain, load_state, read_plain, read_settings, save_state
 
 STATE, LATENTS = "take.safetensors", "latents.bin"
 WARM_UP = 48  # latent frames the decoders' history reaches back, with a margin
@@ -40,7 +42,13 @@ class Take:
         path = self.folder / STATE
         if not path.exists():
             raise ValueError(f"{self.folder.name} holds no {STATE}: it was not saved, or is not a take")
-        return read_plain(path)
+        plain = read_plain(path)
+        check_plain(plain, f"{self.folder.name}/{STATE}")
+        return plain
+
+    def settings(self) -> Settings:
+        """What the take was made with."""
+        return read_settings(self.plain()["identity"], f"{self.folder.name}/{STATE}")
 
     def finished(self) -> int:
         """Latent frames of the take."""
@@ -54,9 +62,11 @@ class Take:
 def read_latents(folder: Path, shape: tuple[int, int, int, int], frames: int) -> Tensor:
     """The first `frames` latents [B, C, T, H, W] float32 of a take, mapped from disk. Raises ValueError if too few."""
     path, size = folder / LATENTS, frames * torch.Size(shape).numel()
-    held = path.stat().st_size // 4 if path.exists() else 0
+    held = path.stat().st_size // 4 if path.is_file() else 0
     if held < size:
-        raise ValueError(f"{folder.name}/{LATENTS} holds {held * frames // max(1, size)} of {frames} latent frames")
+        raise ValueError(
+            f"{folder.name}/{LATENTS} holds {held * frames // max(1, size)} of {frames} latent frames: {ANOTHER}"
+        )
     stored = torch.from_file(str(path), shared=False, size=size).view(frames, *shape)
     return rearrange(stored, "t b c h w -> b c t h w")
 
@@ -68,11 +78,11 @@ def check_identity(saved: dict, given: dict) -> None:
         "dtype": "in another precision: load the model in the one it was made with",
     }
     for name, value in given.items():
-        if saved[name] != value:
+        if saved.get(name) != value:
             raise ValueError(
                 f"the take was made {words[name]}"
                 if name in words
-                else f"the take has {name} {saved[name]}, not {value}"
+                else f"the take has {name} {saved.get(name)}, not {value}"
             )
 
 
@@ -201,7 +211,9 @@ def resume(take: Take, recorder: Recorder) -> bool:
     exact = frames == saved
     latents = read_latents(take.folder, shape, frames)
     for first in range(0, frames, 64):  # in pieces: the take may be longer than memory
-        recorder.append_latents(latents[:, :, first : first + 64])
+        piece = latents[:, :, first : first + 64]
+        check_finite([(LATENTS, piece)], take.folder.name, most=None)
+        recorder.append_latents(piece)
     tensors: dict[str, Tensor] = {}
     if exact:
         tensors, plain = load_state(take.folder / STATE)
@@ -236,7 +248,9 @@ def resume_video(
     for source in sources:
         ends = fragment_ends(source)
         if len(ends) <= counts[0][1]:
-            raise ValueError(f"{source.name} has {len(ends) - 1} of {counts[0][1]} pieces: it was changed, decode anew")
+            raise ValueError(
+                f"{source.name} has {max(0, len(ends) - 1)} of {counts[0][1]} pieces: it was changed, decode anew"
+            )
         shutil.copyfile(source, recorder.folder / source.name)
     return counts
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import comfy.text_encoders.llama as llama
 import torch
 
+from ..utils.hf_folder import shown
+from ..utils.text_encoders import check_sizes, text_part
+
 # what a Gemma 3 config.json leaves out when it has the default
 DEFAULTS = {
     "hidden_size": 2304,
@@ -26,6 +29,18 @@ DEFAULTS = {
     "bos_token_id": 2,
     "eos_token_id": 1,
 }
+SIZES = (  # what has to be a whole number
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "query_pre_attn_scalar",
+    "sliding_window_pattern",
+    "sliding_window",
+    "bos_token_id",
+)
 # what core's classes have fixed
 FIXED = {
     "hidden_activation": "gelu_pytorch_tanh",
@@ -49,14 +64,15 @@ def gemma_key(key: str) -> str | None:
 
 def text_config(folder: Path, config: dict) -> dict:
     """The text part of a Gemma 3 config.json with its defaults filled in; ValueError for what core cannot run."""
-    text = {**DEFAULTS, **config.get("text_config", config)}
+    text = {**DEFAULTS, **text_part(folder, config)}
+    check_sizes(folder, text, SIZES)
     for name, value in FIXED.items():
         if text.get(name, value) != value:
-            raise ValueError(f"{folder}: {name} is {text[name]}; ComfyUI's Gemma 3 has {value}")
+            raise ValueError(f"{shown(folder)}: {name} is {text[name]}; ComfyUI's Gemma 3 has {value}")
     for kind in ("full_attention", "sliding_attention"):
         scaling = rope(text, kind)["rope_type"]
         if scaling not in ("default", "linear"):
-            raise ValueError(f"{folder}: {kind} has {scaling} rotary scaling; ComfyUI's Gemma 3 has linear")
+            raise ValueError(f"{shown(folder)}: {kind} has {scaling} rotary scaling; ComfyUI's Gemma 3 has linear")
     return text
 
 

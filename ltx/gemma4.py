@@ -10,6 +10,9 @@ from pathlib import Path
 
 import comfy.text_encoders.gemma4 as core
 
+from ..utils.hf_folder import shown
+from ..utils.text_encoders import check_sizes, text_part
+
 # what a Gemma 4 config.json leaves out when it has the default
 DEFAULTS = {
     "hidden_size": 2304,
@@ -27,6 +30,17 @@ DEFAULTS = {
     "bos_token_id": 2,
     "eos_token_id": 1,
 }
+SIZES = (  # what has to be a whole number
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "global_head_dim",
+    "sliding_window",
+    "bos_token_id",
+)
 # what differs in the small Gemma 4 models, and what core's classes have fixed
 FIXED = {
     "hidden_activation": "gelu_pytorch_tanh",
@@ -45,16 +59,21 @@ END_OF_TURN = 106
 
 def text_config(folder: Path, config: dict) -> dict:
     """The text part of a Gemma 4 config.json with its defaults filled in; ValueError for what core cannot run."""
-    text = {**DEFAULTS, **config.get("text_config", config)}
+    text = {**DEFAULTS, **text_part(folder, config)}
+    check_sizes(folder, text, SIZES)
     for name, value in FIXED.items():
         if text.get(name, value) != value:
-            raise ValueError(f"{folder}: {name} is {text[name]}; the Gemma 4 of LTX-2.5 has {value}")
+            raise ValueError(f"{shown(folder)}: {name} is {text[name]}; the Gemma 4 of LTX-2.5 has {value}")
     if text.get("use_bidirectional_attention") == "all":
-        raise ValueError(f"{folder}: its text sees what follows; the Gemma 4 of LTX-2.5 sees what came before alone")
+        raise ValueError(
+            f"{shown(folder)}: its text sees what follows; the Gemma 4 of LTX-2.5 sees what came before alone"
+        )
     text["rope_parameters"] = {kind: {**ROPES[kind], **_ropes(text).get(kind, {})} for kind in ROPES}
     for kind, rope in text["rope_parameters"].items():
         if rope["rope_type"] != ROPES[kind]["rope_type"]:
-            raise ValueError(f"{folder}: {kind} has {rope['rope_type']} rotary scaling; ComfyUI's Gemma 4 does not")
+            raise ValueError(
+                f"{shown(folder)}: {kind} has {rope['rope_type']} rotary scaling; ComfyUI's Gemma 4 does not"
+            )
     return text
 
 

@@ -9,7 +9,6 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from ..utils.core import offers
 
@@ -23,14 +22,6 @@ LTX_2_5_PARTS = {
     "Gemma 4 for LTX": ("comfy.text_encoders.lt", "ltxav_gemma4_tokenizer"),
 }
 LTX_2_5_CORE = "0.33.0"  # the oldest release that was seen to have them all
-
-
-def read_header(path: str | Path) -> tuple[list[str], dict[str, str]]:
-    """Keys and metadata of a safetensors file, without reading a weight."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:
-        return list(file.keys()), file.metadata() or {}
 
 
 def detect_generation(keys: Iterable[str], metadata: Mapping[str, str]) -> str:

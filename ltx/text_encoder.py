@@ -28,7 +28,7 @@ from comfy import sd1_clip
 from einops import rearrange
 from torch import Tensor
 
-from ..utils import hf_folder, text_encoders
+from ..utils import files, hf_folder, text_encoders
 from ..utils.core import parse_version
 from ..utils.prompts import cut_prompt
 from . import gemma, gemma4
@@ -201,15 +201,15 @@ def read_projection(file: Path, config: dict, key: str) -> tuple[dict[str, list[
     Raises ValueError if there is none, or if it belongs to another Gemma or another LTX-2 generation than the file.
     `key` says which Gemma it is for.
     """
-    shapes, metadata = hf_folder.read_header(file)
+    shapes, metadata = files.check_weights(file)
     names = {key.split(PROJECTION)[1]: key for key in shapes if PROJECTION in key}
     if names.keys() == {"weight"}:  # as ComfyUI saves it
         names = {"aggregate_embed.weight": names["weight"]}
     if not names:
-        raise ValueError(f"{file} has no {PROJECTION}* tensors: choose the LTX-2 checkpoint, which carries them")
+        raise ValueError(f"{file.name} has no {PROJECTION}* tensors: choose the LTX-2 checkpoint, which carries them")
     if (given := names.keys()) not in (V1, V2, V2_WEIGHTS):
         raise ValueError(
-            f"{file} has the text projection tensors {sorted(given)}; LTX-2 has {sorted(V1)}, LTX-2.3 and LTX-2.5 "
+            f"{file.name} has the text projection tensors {sorted(given)}; LTX-2 has {sorted(V1)}, LTX-2.3 and LTX-2.5 "
             f"{sorted(V2)}"
         )
     _check_generation(file, metadata, "V1" if given == V1 else "V2", key)
@@ -217,12 +217,12 @@ def read_projection(file: Path, config: dict, key: str) -> tuple[dict[str, list[
     gives = config["hidden_size"] * states
     own = {name: shapes[key] for name, key in names.items()}
     for name, shape in own.items():
-        if name.endswith("weight") and shape[1] != gives:
+        if name.endswith("weight") and (len(shape) != 2 or shape[1] != gives):
             raise ValueError(
-                f"the text projection of {file} reads {shape[1]} features, but this Gemma gives {gives} ({states} "
-                f"states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
+                f"the text projection of {file.name} reads {shape[-1]} features, but this Gemma gives {gives} "
+                f"({states} states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
             )
-    return own, {PROJECTION + name: tensor for name, tensor in hf_folder.read_tensors(file, names).items()}
+    return own, {PROJECTION + name: tensor for name, tensor in files.read_tensors(file, names).items()}
 
 
 def _check_generation(file: Path, metadata: dict[str, str], found: str, key: str) -> None:
@@ -231,21 +231,21 @@ def _check_generation(file: Path, metadata: dict[str, str], found: str, key: str
     # LTX-2.5 has its projection in the file of its text encoder, which names its Gemma and no version.
     if (is_ltx_2_5(version) or "gemma_config" in metadata) and key != KEY_4:
         raise ValueError(
-            f"{file} holds the text projection of LTX-2.5, whose encoder is Gemma 4, and the folder is Gemma 3: choose "
-            "a folder of Gemma 4, or the LTX-2 or LTX-2.3 checkpoint you sample with"
+            f"{file.name} holds the text projection of LTX-2.5, whose encoder is Gemma 4, and the folder is Gemma 3: "
+            "choose a folder of Gemma 4, or the LTX-2 or LTX-2.3 checkpoint you sample with"
         )
     if key == KEY_4:
         if found == "V1" or (version and not is_ltx_2_5(version)):
             what = f"LTX {version}" if version else f"{GENERATIONS[found]}"
             raise ValueError(
-                f"{file} holds the text projection of {what}, and the folder is Gemma 4, the encoder of LTX-2.5: "
+                f"{file.name} holds the text projection of {what}, and the folder is Gemma 4, the encoder of LTX-2.5: "
                 "choose LTX-2.5's text encoder file, gemma4-12b-with-proj-ltx-2.5"
             )
         return
     expected = found if not version else "V2" if parse_version(version) >= (2, 3) else "V1"
     if found != expected:
         raise ValueError(
-            f"{file} says it is LTX {version}, but its text projection is that of {GENERATIONS[found]}: choose a "
+            f"{file.name} says it is LTX {version}, but its text projection is that of {GENERATIONS[found]}: choose a "
             f"{GENERATIONS[expected]} file"
         )
 
@@ -264,16 +264,15 @@ def load_gemma(
     text_encoders.check_architecture(place, raw, "gemma3", "gemma3_text", *text_encoders.GEMMA_4)
     key = KEY_4 if raw["model_type"] in text_encoders.GEMMA_4 else KEY
     if key == KEY_4:
-        need_core_for_2_5(f"{place} (Gemma 4)")
+        need_core_for_2_5(f"{hf_folder.shown(place)} (Gemma 4)")
     config = (gemma4 if key == KEY_4 else gemma).text_config(place, raw)
     shapes, projected = read_projection(Path(projection), config, key)
     make_tokenizer = Gemma4Tokenizer if key == KEY_4 else GemmaTokenizer
     tokenizer = sd1_clip.SD1Tokenizer(name=key, tokenizer=lambda **_: make_tokenizer(folder, config))
     weights = hf_folder.read_weights(place, gemma.gemma_key, comfy.utils.load_torch_file) | projected
     embedding = weights.get("model.embed_tokens.weight")
-    if embedding is None:
-        raise ValueError(f"{folder} has no token embedding of Gemma: it is not a complete language model")
-    config["vocab_size"] = embedding.shape[0]
+    words = len(getattr(tokenizer, key).inv_vocab)
+    config["vocab_size"] = text_encoders.check_embedding(place, embedding, config["hidden_size"], words)
     projection_dtype = next(w.dtype for k, w in weights.items() if k.startswith(PROJECTION))
 
     def encoder(**params: Any) -> torch.nn.Module:

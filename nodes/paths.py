@@ -129,6 +129,14 @@ def encoder_folder(name: str, what: str = "folder") -> Path:
     raise ValueError(f"{what}: the text_encoders folders hold no {name} with a config.json: press R to read them again")
 
 
+def model_file(kind: str, name: str, what: str) -> str:
+    """The path of a file in one of ComfyUI's model folders of a kind, such as "loras"."""
+    path = folder_paths.get_full_path(kind, name)
+    if path is None:
+        raise ValueError(f"{what}: models/{kind} holds no {name}: put it there, or press R to read the folders again")
+    return path
+
+
 def file_beside(path: Path, name: str, what: str) -> Path:
     """`name`.safetensors in the folder of the file `path`; a link there counts as a file that exists."""
     stem = _text(name, what).removesuffix(".safetensors")

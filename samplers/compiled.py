@@ -52,10 +52,12 @@ def is_compiled(network: Any, transformer_options: dict) -> bool:
 class Telling:
     """Wrapper of a call of the model: compiled code is told `name`, what of it changes, and which passes run.
 
-    `plan_of`, if given, reads what changes from the latent and the conditions of the call.
+    `plan_of`, if given, reads what changes from the latent, the conditions and the transformer options of the call.
     """
 
-    def __init__(self, name: str, plan: Hashable = None, plan_of: Callable[[Tensor, dict], Hashable] | None = None):
+    def __init__(
+        self, name: str, plan: Hashable = None, plan_of: Callable[[Tensor, dict, dict], Hashable] | None = None
+    ):
         self.name = name
         self.plan = plan
         self.plan_of = plan_of
@@ -66,7 +68,7 @@ class Telling:
         options = transformer_options or {}
         if not is_compiled(executor.class_obj.diffusion_model, options):
             return executor(x, t, c_concat, c_crossattn, control, options, **conds)
-        plan = self.plan if self.plan_of is None else self.plan_of(x, conds)
+        plan = self.plan if self.plan_of is None else self.plan_of(x, conds, options)
         passes = tuple(options.get("cond_or_uncond", ()))
         switches = tuple(options.get(switch, True) for switch in SWITCHES)
         with compiled_for((self.name, plan, passes, switches)):

@@ -6,40 +6,30 @@ a wanted key are opened, so a text encoder is read from a folder whose vision to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from .files import check_weights, read_header, read_json
 from .names import plain_path
 
 
+def shown(path: Path) -> str:
+    """What sentences call a folder, or a file in one: its name and that of the folder around it."""
+    return "/".join(Path(path).parts[-2:])
+
+
 def read_config(folder: Path) -> dict:
-    """The folder's config.json as a dict; ValueError if there is none or it is not JSON."""
-    file = Path(folder) / "config.json"
+    """The folder's config.json as a dict; ValueError if there is none or it is no JSON object."""
+    folder = Path(folder)
+    file = folder / "config.json"
     if not file.is_file():
-        raise ValueError(f"{folder} has no config.json: choose a folder in the Hugging Face layout")
+        raise ValueError(f"{shown(folder)} has no config.json: choose a folder in the Hugging Face layout")
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not valid JSON ({error}): download it again") from error
-
-
-def read_header(file: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
-    """Shape of every tensor and the metadata of a safetensors file, without reading a tensor."""
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return {key: opened.get_slice(key).get_shape() for key in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{file} is not a complete safetensors file ({error}): download it again") from error
-
-
-def read_tensors(file: Path, names: dict[str, str]) -> dict[str, Tensor]:
-    """Some tensors of a safetensors file under new names: `names` = {new: name in the file}."""
-    with safe_open(file, framework="pt") as opened:
-        return {new: opened.get_tensor(name) for new, name in names.items()}
+        return read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{folder.name}/{error}") from error
 
 
 def weight_files(folder: Path) -> dict[str, Path]:
@@ -47,17 +37,19 @@ def weight_files(folder: Path) -> dict[str, Path]:
     folder = Path(folder)
     indices = sorted(folder.glob("*.safetensors.index*.json"))
     if len(indices) > 1:
-        raise ValueError(f"{folder} holds {len(indices)} weight indices ({_names(indices)}): keep one")
+        raise ValueError(f"{shown(folder)} holds {len(indices)} weight indices ({_names(indices)}): keep one")
     if indices:
-        places = json.loads(indices[0].read_text())["weight_map"]
-        return {key: folder / plain_path(name, f"{indices[0]}: the file") for key, name in places.items()}
+        places = read_json(indices[0]).get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+            raise ValueError(f"{shown(indices[0])} has no weight_map of file names: download it again")
+        return {key: folder / plain_path(name, f"{shown(indices[0])}: the file") for key, name in places.items()}
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise ValueError(f"{folder} holds no .safetensors file: download or convert the weights to safetensors")
+        raise ValueError(f"{shown(folder)} holds no .safetensors file: download or convert the weights to safetensors")
     if len(files) > 1:
         raise ValueError(
-            f"{folder} holds {len(files)} weight files ({_names(files)}) and no model.safetensors.index.json: download "
-            "the index, or keep one file"
+            f"{shown(folder)} holds {len(files)} weight files ({_names(files)}) and no model.safetensors.index.json: "
+            "download the index, or keep one file"
         )
     return dict.fromkeys(read_header(files[0])[0], files[0])
 
@@ -74,10 +66,10 @@ def read_weights(
     files = sorted({file for file, _ in wanted.values()})
     absent = [file for file in files if not file.is_file()]
     if absent:
-        raise ValueError(f"{folder} lacks {len(absent)} of {len(files)} weight files: download {_names(absent)}")
+        raise ValueError(f"{shown(folder)} lacks {len(absent)} of {len(files)} weight files: download {_names(absent)}")
     weights: dict[str, Tensor] = {}
     for file in files:
-        read_header(file)  # a half-downloaded file is refused with its name
+        check_weights(file)  # a half-downloaded file is refused with its name
         shard = read(str(file))
         weights |= {new: shard[key] for key, (holder, new) in wanted.items() if holder == file and key in shard}
     return weights
@@ -92,7 +84,7 @@ def find_tokenizer(folder: Path, names: Iterable[str]) -> Path:
             if (place / name).is_file():
                 return place / name
     raise ValueError(
-        f"no tokenizer for {folder}: put {' or '.join(names)} into it, or into a folder `tokenizer` beside it"
+        f"no tokenizer for {shown(folder)}: put {' or '.join(names)} into it, or into a folder `tokenizer` beside it"
     )
 
 

@@ -6,7 +6,7 @@ config.json decides. The result is core's own CLIP on core's patcher: offload, L
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,8 @@ import torch
 from comfy import sd1_clip
 from torch import Tensor
 
-from . import hf_folder
+from . import files, hf_folder
+from .hf_folder import shown
 from .prompts import cut_prompt
 
 GEMMA_4 = ("gemma4_unified", "gemma4_unified_text", "gemma4", "gemma4_text")
@@ -44,13 +45,15 @@ class FolderTokenizer:
         if file.suffix == ".json":
             from tokenizers import Tokenizer
 
-            self.backend = Tokenizer.from_file(str(file))
+            self.backend = files.load_tokenizer(file, Tokenizer.from_file)
             self.backend.no_padding()
             self.backend.no_truncation()
         else:
             from sentencepiece import SentencePieceProcessor
 
-            self.backend = SentencePieceProcessor(model_file=str(file))
+            self.backend = files.load_tokenizer(file, lambda path: SentencePieceProcessor(model_file=path))
+        if not self.get_vocab():
+            raise ValueError(f"{file.name} is a tokenizer without a word: download it again")
 
     @classmethod
     def from_pretrained(cls, folder: str, **special: int | None) -> FolderTokenizer:
@@ -88,7 +91,11 @@ def load_strictly(
     try:
         missing, unexpected = load(weights)
     except RuntimeError as error:  # torch's list of shapes that differ
-        raise ValueError(f"the weights do not have the shapes of config.json: {error}") from error
+        sizes = [line.strip() for line in str(error).splitlines() if "size mismatch" in line]
+        raise ValueError(
+            f"{len(sizes)} weights do not have the shapes of config.json (first: {next(iter(sizes), error)}): download "
+            "the folder again"
+        ) from error
     missing = [key for key in missing if not key.endswith("logit_scale")]
     if missing:
         shown = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
@@ -98,14 +105,60 @@ def load_strictly(
 
 def check_architecture(folder: Path, config: dict, *accepted: str) -> None:
     """Raise ValueError unless config.json is one of the accepted model types and not in a foreign quantised format."""
-    found = config.get("model_type", "an unknown model")
+    found = str(config.get("model_type", "an unknown model"))
     wanted = " or ".join(sorted({FAMILIES[kind] for kind in accepted}))
     if found not in accepted:
         fits = f"; {found} is {FAMILIES[found]}: change `type`" if found in FAMILIES else ""
-        raise ValueError(f"{folder} is {found}, but this type needs {wanted}{fits}")
+        raise ValueError(f"{shown(folder)} is {found}, but this type needs {wanted}{fits}")
     if "quantization_config" in config:
-        method = config["quantization_config"].get("quant_method", "unknown")
-        raise ValueError(f"{folder} is quantised with {method}, which ComfyUI cannot read: use the unquantised folder")
+        settings = config["quantization_config"]
+        method = settings.get("quant_method", "unknown") if isinstance(settings, dict) else settings
+        raise ValueError(
+            f"{shown(folder)} is quantised with {method}, which ComfyUI cannot read: use the unquantised folder"
+        )
+
+
+def check_sizes(folder: Path, config: dict, names: Iterable[str]) -> None:
+    """Raise ValueError unless a config has a whole number under every name."""
+    if absent := [name for name in names if name not in config]:
+        raise ValueError(f"{shown(folder)}: config.json lacks {', '.join(absent)}: download it again")
+    if odd := [name for name in names if not files.is_whole(config[name])]:
+        value = str(config[odd[0]])[:40]
+        raise ValueError(f"{shown(folder)}: config.json has {odd[0]} {value!r}, no whole number: download it again")
+
+
+def text_part(folder: Path, config: dict) -> dict:
+    """The text part of a config.json, in which every group of settings is an object."""
+    text = config.get("text_config", config)
+    if not isinstance(text, dict):
+        raise ValueError(f"{shown(folder)}: text_config of config.json is no object: download it again")
+    for name in ("rope_parameters", "rope_scaling"):
+        group = text.get(name)
+        parts = group.values() if isinstance(group, dict) and name == "rope_parameters" else ()
+        if not isinstance(group, dict | None) or not all(isinstance(part, dict | None) for part in parts):
+            raise ValueError(f"{shown(folder)}: {name} of config.json is no object: download it again")
+    return text
+
+
+def check_embedding(folder: Path, embedding: Tensor | None, width: int, words: int, rows: int | None = None) -> int:
+    """How many rows a token embedding has.
+
+    Raises ValueError unless it is [rows, width], with a row for each of the tokenizer's words.
+    """
+    if embedding is None:
+        raise ValueError(f"{shown(folder)} has no token embedding: it is not a complete language model")
+    if embedding.ndim != 2 or embedding.shape[1] != width or rows not in (None, embedding.shape[0]):
+        shape = "x".join(map(str, embedding.shape))
+        raise ValueError(
+            f"{shown(folder)}: the weights do not have the shapes of config.json (the token embedding is {shape}, not "
+            f"{rows or 'words'}x{width}): download the folder again"
+        )
+    if embedding.shape[0] < words:
+        raise ValueError(
+            f"{shown(folder)}: the tokenizer has {words} words, the token embedding {embedding.shape[0]}: take the "
+            "tokenizer that belongs to the folder"
+        )
+    return embedding.shape[0]
 
 
 def t5_config(folder: Path, config: dict) -> dict:
@@ -119,14 +172,13 @@ def t5_config(folder: Path, config: dict) -> dict:
     }
     for name, value in fixed.items():
         if config.get(name, value) != value:
-            raise ValueError(f"{folder}: {name} is {config[name]}; ComfyUI's T5 has {value}")
+            raise ValueError(f"{shown(folder)}: {name} is {config[name]}; ComfyUI's T5 has {value}")
     activation = config.get("feed_forward_proj", "gated-gelu" if config["model_type"] == "umt5" else "relu")
     if activation not in ("gated-gelu", "relu"):
-        raise ValueError(f"{folder}: feed_forward_proj is {activation}; ComfyUI's T5 has gated-gelu and relu")
+        raise ValueError(f"{shown(folder)}: feed_forward_proj is {activation}; ComfyUI's T5 has gated-gelu and relu")
     gated = activation == "gated-gelu"
     names = ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "vocab_size")
-    if absent := [name for name in names if name not in config]:
-        raise ValueError(f"{folder}: config.json lacks {', '.join(absent)}: download it again")
+    check_sizes(folder, config, names)
     sizes = {name: config[name] for name in names}
     return {
         **sizes,
@@ -163,15 +215,16 @@ def build_clip(
     stored = next((w.dtype for key, w in weights.items() if key.endswith("norm.weight")), None)
     dtype = model_options.get("dtype") or stored
     try:
-        clip = comfy.sd.CLIP(
-            SimpleNamespace(params={}, clip=encoder, tokenizer=lambda **_: tokenizer),
-            parameters=comfy.utils.calculate_parameters(weights),
-            state_dict=[weights],
-            model_options={**model_options, "dtype": dtype},
-            disable_dynamic=disable_dynamic,
-        )
+        with files.taken_by_core(shown(folder), "is no text encoder that ComfyUI can take", passing=(ValueError,)):
+            clip = comfy.sd.CLIP(
+                SimpleNamespace(params={}, clip=encoder, tokenizer=lambda **_: tokenizer),
+                parameters=comfy.utils.calculate_parameters(weights),
+                state_dict=[weights],
+                model_options={**model_options, "dtype": dtype},
+                disable_dynamic=disable_dynamic,
+            )
     except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error
+        raise ValueError(error if str(error).startswith(shown(folder)) else f"{shown(folder)}: {error}") from error
     clip.patcher.cached_patcher_init = (reload_patcher, reload)
     return clip
 
@@ -229,5 +282,7 @@ def load_t5(
     own_tokenizer = PromptTokenizer(folder, key, min_length, limit, own["d_model"])
     tokenizer = sd1_clip.SD1Tokenizer(clip_name=key, tokenizer=lambda **_: own_tokenizer)
     weights = hf_folder.read_weights(place, t5_key, comfy.utils.load_torch_file)
+    words = len(own_tokenizer.inv_vocab)
+    check_embedding(place, weights.get("shared.weight"), own["d_model"], words, own["vocab_size"])
     options = {**model_options, f"{key}_model_config": own}
     return build_clip(place, encoder, tokenizer, weights, reload, options, disable_dynamic)

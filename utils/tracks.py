@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import torch
 from torch import Tensor
+
+from .files import parse_json
 
 
 def read_tracks(text: str) -> list[Tensor]:
@@ -24,13 +24,11 @@ def read_tracks(text: str) -> list[Tensor]:
 def _documents(text: str) -> list:
     text = text.strip().replace("'", '"')
     try:
-        return [json.loads(text)]
-    except json.JSONDecodeError:
-        pass
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the tracks are not JSON: {error}") from None
+        return [parse_json(text, "the text of the tracks")]
+    except ValueError:
+        if len(text.splitlines()) < 2:
+            raise
+    return [parse_json(line, "the text of the tracks") for line in text.splitlines() if line.strip()]
 
 
 def _is_list_of_tracks(block) -> bool:

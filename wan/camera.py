@@ -7,13 +7,14 @@ by i/n * speed * 1.5. Ours adds easing, free roll/pitch/yaw and pose files with 
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor
+
+from ..utils.files import parse_json
 
 ANGLE, DISTANCE = math.pi / 3, 1.5  # a whole move at speed 1, radians and scene units
 # w2c translation and rotation (about x, y, z) of a whole move, in units of the above
@@ -109,7 +110,7 @@ def _numbers(values: list) -> Tensor:
     """A table of poses in float64; ValueError if it has holes or values that are no numbers."""
     try:
         table = torch.tensor(values, dtype=torch.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError("the camera poses differ in shape or hold what is no number: write all poses alike") from None
     if not table.isfinite().all():
         pose = int((~table.isfinite()).flatten(1).any(1).nonzero()[0]) + 1
@@ -119,7 +120,9 @@ def _numbers(values: list) -> Tensor:
 
 def from_rows(rows: list[list[float]]) -> CameraPath:
     """A path from rows of 18 (fx fy cx cy 0 0 + 3x4 w2c) or 19 numbers (a time first)."""
-    lengths = {len(row) if isinstance(row, list) else 1 for row in rows}
+    if not all(isinstance(row, list) for row in rows):
+        raise ValueError("the camera rows are no lists of numbers: give 18 or 19 numbers a row")
+    lengths = {len(row) for row in rows}
     if not rows or lengths - {18, 19} or len(lengths) != 1:
         raise ValueError(
             f"camera rows have {sorted(lengths)} numbers; they need 18 (fx fy cx cy 0 0, 3x4 matrix) or 19 (time first)"
@@ -139,10 +142,7 @@ def from_matrices(matrices: list) -> CameraPath:
 def parse(text: str) -> CameraPath:
     """A path from the text of a pose file: JSON rows or matrices, or lines of numbers below a header line."""
     if text.lstrip().startswith(("[", "{")):
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"the camera JSON cannot be read: {error}") from None
+        data = parse_json(text, "the text")
         data = data.get("w2c", data.get("poses")) if isinstance(data, dict) else data
         if not isinstance(data, list) or not data:
             raise ValueError("the camera JSON holds no list of poses (a list, or an object with 'w2c' or 'poses')")

@@ -8,6 +8,7 @@ it is, and what the adapter makes of the camera is added to the tokens before th
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import comfy.conds
@@ -18,10 +19,11 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..samplers.compiled import tell
+from ..utils import files
 from ..utils.core import need
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
-utils = need("comfy.utils", "load_torch_file", "state_dict_prefix_replace")
+utils = need("comfy.utils", "state_dict_prefix_replace")
 detection = need("comfy.model_detection", "unet_prefix_from_state_dict")
 wan_model = need("comfy.ldm.wan.model", "WanCamAdapter", "WanModel")
 
@@ -93,7 +95,7 @@ def attach_adapter(patcher: Any, adapter: CameraAdapter) -> Any:
     patcher.model.diffusion_model.control_adapter = adapter
     patcher.size = 0  # measured anew
     patcher.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, camera_wrapper)
-    tell(patcher, "camera", plan_of=lambda _x, conds: "camera_conditions" in conds)
+    tell(patcher, "camera", plan_of=lambda _x, conds, _options: "camera_conditions" in conds)
     return patcher
 
 
@@ -102,28 +104,37 @@ def load_state_dict(
     metadata: dict | None = None,
     model_options: dict | None = None,
     disable_dynamic: bool = False,
+    name: str = "the file",
 ) -> Any:
     """A MODEL of the 5B camera model's weights; ValueError for any other model."""
     prefix = detection.unet_prefix_from_state_dict(weights)
     weights = utils.state_dict_prefix_replace(dict(weights), {prefix: ""}, filter_keys=True) or dict(weights)
-    inputs = weights["patch_embedding.weight"].shape[1] if "patch_embedding.weight" in weights else 0
+    embedding = weights.get("patch_embedding.weight")
+    inputs = embedding.shape[1] if embedding is not None and embedding.ndim == 5 else 0
     adapters = int(f"{ADAPTER}conv.weight" in weights)
     if inputs != 100 or not adapters:
         raise ValueError(
-            f"the file takes {inputs} input channels and has {adapters or 'no'} camera adapter; the 5B camera model "
+            f"{name} takes {inputs} input channels and has {adapters or 'no'} camera adapter; the 5B camera model "
             "takes 100 and has 1: load this one with ComfyUI's Load Diffusion Model"
         )
     own = {key.removeprefix(ADAPTER): weights.pop(key) for key in list(weights) if key.startswith(ADAPTER)}
+    given = set(weights)
     # without the adapter core sees the 5B inpaint model, whose layout this is
-    patcher = sd_module.load_diffusion_model_state_dict(
-        weights, model_options=dict(model_options or {}), metadata=metadata, disable_dynamic=disable_dynamic
-    )
-    return attach_adapter(patcher, build_adapter(own))
+    with files.taken_by_core(name):
+        patcher = sd_module.load_diffusion_model_state_dict(
+            weights, model_options=dict(model_options or {}), metadata=metadata, disable_dynamic=disable_dynamic
+        )
+    if patcher is None:
+        raise ValueError(f"{name} is no Wan model that ComfyUI knows: download it again")
+    files.check_complete(patcher.model.diffusion_model, given, name, always="blocks.")
+    with files.taken_by_core(name, "has no camera adapter that fits"):  # torch's list of shapes and missing weights
+        adapter = build_adapter(own)
+    return attach_adapter(patcher, adapter)
 
 
 def load_camera_5b(path: str, model_options: dict | None = None, disable_dynamic: bool = False) -> Any:
     """A MODEL of a 5B camera file, which core may load again for a second device."""
-    weights, metadata = utils.load_torch_file(path, return_metadata=True)
-    patcher = load_state_dict(weights, metadata, model_options, disable_dynamic)
+    weights, metadata = files.read_weights(path)
+    patcher = load_state_dict(weights, metadata, model_options, disable_dynamic, Path(path).name)
     patcher.cached_patcher_init = (load_camera_5b, (path, model_options))
     return patcher

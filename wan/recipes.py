@@ -7,12 +7,15 @@ Differs on purpose: solver names that WanGP misspells, and so ignores, are read 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..samplers.lora_multipliers import expand_multipliers, fill_phases, parse_token, tokens_of
 from ..samplers.phase_guider import Phase, PhasePlan, check_plan
+from ..utils.files import parse_object
 
 RENAMED = (
     "Links and names are as of November 2026. Where a link is dead look for a file of like name in the same "
@@ -71,6 +74,43 @@ class Recipe:
 FIELDS = tuple(field.name for field in fields(Recipe))
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _all(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(check, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_TEXT, _TEXTS, _NUMBERS = (
+    (_is_text, "text"),
+    (_all(_is_text), "a list of texts"),
+    (_all(_is_number), "numbers in a list"),
+)
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {  # field -> what it must be in JSON
+    "name": _TEXT,
+    "steps": (_is_whole, "a whole number"),
+    "cfg": _NUMBERS,
+    "thresholds": _NUMBERS,
+    "low_from": (_is_whole, "a whole number"),
+    "shift": (lambda value: value is None or _is_number(value), "a number or null"),
+    "solver": _TEXT,
+    "sigmas": _NUMBERS,
+    "loras": _TEXTS,
+    "multipliers": _TEXT,
+    "links": _TEXTS,
+    "notes": _TEXT,
+}
+
+
 def check_recipe(recipe: Recipe) -> Recipe:
     """The recipe, or ValueError saying what in it contradicts itself."""
     phases = len(recipe.cfg)
@@ -103,20 +143,15 @@ def from_json(data: dict[str, Any]) -> Recipe:
     if missing:
         raise ValueError(f"the recipe lacks {' and '.join(missing)}")
     lists: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    for name, value in lists.items():
+        if not KINDS[name][0](value):
+            raise ValueError(f"the recipe's {name} is {str(data[name])[:40]!r}: give {KINDS[name][1]}")
     return check_recipe(Recipe(**lists))
 
 
 def from_text(text: str) -> Recipe:
     """A recipe from JSON text; ValueError for what is none."""
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"recipe_json is no JSON ({error}): connect the output of Wan GP Import") from None
-    if not isinstance(data, dict):
-        raise ValueError(
-            f"recipe_json holds a {type(data).__name__}, no recipe: connect the output of Wan GP Import"
-        )
-    return from_json(data)
+    return from_json(parse_object(text, "recipe_json"))
 
 
 def to_text(recipe: Recipe) -> str:

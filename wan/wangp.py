@@ -6,12 +6,12 @@ keys are listed. Nothing is dropped silently.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..utils import files
 from .recipes import WANGP_SOLVERS, Recipe, check_recipe
 
 CAUSVID = (1000, 934, 862, 756, 603, 410, 250, 140, 74)  # timesteps of WanGP's "causvid" solver
@@ -143,17 +143,18 @@ class Imported:
 
 def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
     """A WanGP profile, settings or finetune object; ValueError where it contradicts itself."""
-    model = data.get("model") if isinstance(data.get("model"), dict) else {}
+    given = data.get("model")
+    model: dict[str, Any] = given if isinstance(given, dict) else {}
     warnings: list[str] = []
-    phases = int(_number(data, "guidance_phases", 1) or 1)
+    phases = _whole(data, "guidance_phases", 1)
     scales = ("guidance_scale", "guidance2_scale", "guidance3_scale")[:phases]
-    cfg = [1.0 if data.get(key) is None else _number(data, key, 0) for key in scales]
-    thresholds = [_number(data, key, 0) / 1000 for key in ("switch_threshold", "switch_threshold2")][: phases - 1]
+    cfg = [1.0 if data.get(key) is None else _number(data, key, 0.0) for key in scales]
+    thresholds = [_number(data, key, 0.0) / 1000 for key in ("switch_threshold", "switch_threshold2")[: phases - 1]]
     if "num_inference_steps" not in data:
         warnings.append("no num_inference_steps: 30 steps, WanGP's default")
-    steps = int(_number(data, "num_inference_steps", 30))
+    steps = _whole(data, "num_inference_steps", 30)
     solver, sigmas = _solver(data, steps, warnings)
-    loras = [*model.get("loras", []), *data.get("activated_loras", [])]
+    loras = [*_list(model, "loras"), *_list(data, "activated_loras")]
     multipliers = " ".join(
         filter(None, map(_multipliers, (model.get("loras_multipliers"), data.get("loras_multipliers"))))
     )
@@ -162,8 +163,8 @@ def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
         steps=steps,
         cfg=tuple(cfg),
         thresholds=tuple(thresholds),
-        low_from=int(_number(data, "model_switch_phase", 1) or 1) + 1,
-        shift=_number(data, "flow_shift", 0) or None,
+        low_from=_whole(data, "model_switch_phase", 1) + 1,
+        shift=_number(data, "flow_shift", 0.0) or None,
         solver=solver,
         sigmas=sigmas,
         loras=tuple(PurePosixPath(str(url)).name.removesuffix(".safetensors") for url in loras),
@@ -189,17 +190,6 @@ def read_settings(data: dict[str, Any], name: str = "WanGP import") -> Imported:
     )
 
 
-def _number(data: dict[str, Any], key: str, default: float) -> float:
-    """A number of the file, `default` where it is missing, empty or null; ValueError naming a key that holds none."""
-    try:
-        value = default if data.get(key) in (None, "") else float(data[key])
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{key} is {data[key]!r} in the WanGP file; it needs a number")
-    return value
-
-
 def _solver(data: dict[str, Any], steps: int, warnings: list[str]) -> tuple[str, tuple[float, ...]]:
     """Our solver, and the fixed sigmas of the one that has them."""
     written = str(data.get("sample_solver", data.get("sample_solvers", "")) or "").lower()
@@ -215,16 +205,39 @@ def _solver(data: dict[str, Any], steps: int, warnings: list[str]) -> tuple[str,
     return solver or "euler", ()
 
 
+def _number(data: dict[str, Any], key: str, default: float) -> float:
+    """A number of the settings, also one written as text; the default for nothing."""
+    value = data.get(key)
+    if value is None or value == "" or value is False:
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{key} is {str(value)[:40]!r} in the settings: it must be a number")
+    return number
+
+
+def _whole(data: dict[str, Any], key: str, default: int) -> int:
+    """As `_number`, for whole numbers; 0 counts as nothing."""
+    return int(_number(data, key, default)) or default
+
+
+def _list(data: dict[str, Any], key: str) -> list:
+    value = data.get(key) or []
+    if not isinstance(value, list):
+        raise ValueError(f"{key} is {str(value)[:40]!r} in the settings: it must be a list")
+    return value
+
+
 def _multipliers(value: Any) -> str:
     return " ".join(str(v) for v in value) if isinstance(value, list) else str(value or "")
 
 
 def read_text(text: str, name: str = "WanGP import") -> Imported:
     """The text of a WanGP JSON file or video comment."""
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{name} holds no JSON: {error}") from None
+    data = files.parse_json(text, name)
     if isinstance(data, list):  # a queue
         data = data[0] if data else {}
     data = data.get("params", data) if isinstance(data, dict) else data
@@ -236,11 +249,8 @@ def read_text(text: str, name: str = "WanGP import") -> Imported:
 def read_file(path: Path) -> Imported:
     """A WanGP JSON file, or a video whose comment holds the settings it was made with."""
     if path.suffix.lower() == ".json":
-        return read_text(path.read_text(encoding="utf-8"), path.stem)
-    import av
-
-    with av.open(str(path)) as video:
-        tags = {key.lower(): value for key, value in video.metadata.items()}
+        return read_text(files.read_text(path), path.stem)
+    tags = files.video_tags(path)
     if not tags.get("comment"):
         raise ValueError(f"{path.name} has no comment: WanGP stores its settings there unless that is switched off")
     return read_text(tags["comment"], path.stem)

@@ -116,12 +116,13 @@ def weigh_references(model_options: dict) -> None:
     model_options["transformer_options"] = telling(options, "references", plan_of=_layout)
 
 
-def _layout(x: Tensor, conds: dict) -> tuple:
+def _layout(x: Tensor, conds: dict, transformer_options: dict) -> tuple:
     """What of the references is no tensor: where each group is, and whether its weights are one value, or 1."""
     entries = conds.get("guide_attention_entries") or []
     if not any(WEIGHT in entry for entry in entries):
         return ()
-    mask = _build_mask(x, conds["denoise_mask"], entries)
+    kept = kept_frames(entries, transformer_options.get("context_window"))
+    mask = _build_mask(x, conds["denoise_mask"], entries, kept)
     if mask is None:
         return (None,)
     parts = zip(mask.groups, mask.group_masks, strict=True)

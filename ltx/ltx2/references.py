@@ -5,6 +5,8 @@ Source: ltx-pipelines ic_lora; IC-LoRA parameters are in the LoRA file's metadat
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce
@@ -14,6 +16,7 @@ from ..latents import TEMPORAL
 
 # Keys in the metadata of IC-LoRAs: how much smaller, and how many times fewer frames, their reference has.
 DOWNSCALE_FACTOR, TEMPORAL_FACTOR = "reference_downscale_factor", "reference_temporal_scale_factor"
+LARGEST_FACTOR = 64
 
 
 def subsampled_frames(length: int, scale: int) -> list[int]:
@@ -42,12 +45,31 @@ def token_weights(mask: Tensor, frames: int, height: int, width: int) -> Tensor:
 
 
 def lora_factors(metadata: dict[str, str]) -> dict[str, int]:
-    """The reference factors in a LoRA file's metadata, 1 where it names none."""
+    """The reference factors in a LoRA file's metadata, 1 where it names none or was written without one."""
     found = {}
     for factor in (DOWNSCALE_FACTOR, TEMPORAL_FACTOR):
-        value = next((value for key, value in metadata.items() if key.endswith(factor)), 1)
-        found[factor] = max(1, round(float(value)))
+        values = {whole_factor(value, key) for key, value in metadata.items() if key.endswith(factor)}
+        if len(values) > 1:
+            raise ValueError(f"the LoRA's metadata names {factor} twice, as {_listed(values)}: it is damaged")
+        found[factor] = values.pop() if values else 1
     return found
+
+
+def whole_factor(value: object, key: str) -> int:
+    """A factor as metadata write it: "2", "2.0"; none at all as "", "None" or "null", which is 1."""
+    text = str(value).strip()
+    if text.lower() in ("", "none", "null"):
+        return 1
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 1 <= number <= LARGEST_FACTOR or number != int(number):
+        raise ValueError(
+            f"{key} is {text[:40]!r} in the LoRA's metadata: it must be a whole number from 1 to {LARGEST_FACTOR}. "
+            "Load a LoRA with such a factor, or correct its metadata"
+        )
+    return int(number)
 
 
 def merge_factors(factors: list[dict[str, int]]) -> dict[str, int]:
@@ -57,8 +79,13 @@ def merge_factors(factors: list[dict[str, int]]) -> dict[str, int]:
 
 def iclora_factor(parameters: list[dict], key: str) -> int:
     """A whole factor that IC-LoRAs name in their metadata, 1 if none does. Raises ValueError if they disagree."""
-    factors = {round(float(p[key])) for p in parameters if key in p} - {1}
+    factors = {whole_factor(p[key], key) for p in parameters if key in p} - {1}
     if len(factors) > 1:
-        listed = " and ".join(str(f) for f in sorted(factors))
-        raise ValueError(f"the LoRAs disagree on {key}: {listed}; use LoRAs that share one value, or one at a time")
+        raise ValueError(
+            f"the LoRAs disagree on {key}: {_listed(factors)}; use LoRAs that share one value, or one at a time"
+        )
     return factors.pop() if factors else 1
+
+
+def _listed(factors: set[int]) -> str:
+    return " and ".join(str(f) for f in sorted(factors))

@@ -11,15 +11,35 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...samplers.compiled import tell
+from ...utils.files import check_complete, check_weights, is_safetensors, read_weights, taken_by_core
 from ..any.text_encoders import TextEncoderLoader
-from ..ltx.loaders import LTXICLoRALoader
+from ..ltx.loaders import AUDIO_PARTS, LTXICLoRALoader, check_model, load_vae, with_lora
 from ..ltxv.decode import LTXVDecodeSettings
 from ..node import Node
+from ..paths import model_file
 from .schemas import number, schema, whole
 
 log = logging.getLogger("oner")
 
 AFTER = io.AnyType.Input("dependencies", optional=True)  # ordered the graph; the memory manager needs no help
+
+
+def check_loadable(path: str) -> list[str]:
+    """The keys of a file of weights that is whole."""
+    return list(check_weights(path)[0] if is_safetensors(path) else read_weights(path)[0])
+
+
+def load_upscaler(name: str, what: str) -> io.NodeOutput:
+    """What ComfyUI's own node loads, after the file was found whole."""
+    from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
+
+    path = model_file("latent_upscale_models", name, what)
+    keys = check_loadable(path)
+    with taken_by_core(Path(path).name, "is no latent upscaler that ComfyUI can take"):
+        loaded = LatentUpscaleModelLoader.execute(name)
+    network = getattr(loaded.result[0], "model", loaded.result[0])  # a patcher, or in older releases the network
+    check_complete(network, keys, Path(path).name)
+    return loaded
 
 
 class LowVRAMCheckpointLoader(Node):
@@ -33,7 +53,11 @@ class LowVRAMCheckpointLoader(Node):
     def execute(cls, ckpt_name, dependencies=None):  # noqa: ARG003
         import nodes
 
-        model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name)
+        path = model_file("checkpoints", ckpt_name, "ckpt_name")
+        keys, name = check_loadable(path), Path(path).name
+        with taken_by_core(name):
+            model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name)
+        check_model(model, keys, name)
         return io.NodeOutput(with_exact_block(model), clip, vae)
 
 
@@ -45,9 +69,7 @@ class LowVRAMAudioVAELoader(Node):
 
     @classmethod
     def execute(cls, ckpt_name, dependencies=None):  # noqa: ARG003
-        from comfy_extras.nodes_lt_audio import LTXVAudioVAELoader
-
-        return LTXVAudioVAELoader.execute(ckpt_name)
+        return io.NodeOutput(load_vae(model_file("checkpoints", ckpt_name, "ckpt_name"), AUDIO_PARTS))
 
 
 class LowVRAMLatentUpscaleModelLoader(Node):
@@ -60,9 +82,7 @@ class LowVRAMLatentUpscaleModelLoader(Node):
 
     @classmethod
     def execute(cls, model_name, dependencies=None):  # noqa: ARG003
-        from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
-
-        return LatentUpscaleModelLoader.execute(model_name)
+        return load_upscaler(model_name, "model_name")
 
 
 class LatentUpsamplerModelLoader(Node):
@@ -75,9 +95,7 @@ class LatentUpsamplerModelLoader(Node):
 
     @classmethod
     def execute(cls, upscale_model):
-        from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
-
-        return LatentUpscaleModelLoader.execute(upscale_model)
+        return load_upscaler(upscale_model, "upscale_model")
 
 
 class GemmaCLIPModelLoader(Node):
@@ -144,10 +162,7 @@ class Q8LoraModelLoader(Node):
 
     @classmethod
     def execute(cls, model, lora_name, strength_model):
-        import nodes
-
-        (patched,) = nodes.LoraLoaderModelOnly().load_lora_model_only(model, lora_name, strength_model)
-        return io.NodeOutput(with_exact_block(patched))
+        return io.NodeOutput(with_lora(model, lora_name, strength_model)[0])
 
 
 class PatcherVAE(Node):

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ...longlive.loader import WRAPPERS, apply_lora, load_reported, save_clean
 from ..node import Node
-from ..paths import file_beside
+from ..paths import file_beside, model_file
 
 DTYPES = {"default": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 FP8 = {"fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
@@ -79,14 +79,14 @@ class LongLiveLoader(Node):
 
     @classmethod
     def execute(cls, model_name, lora_name, strength, part, weight_dtype, save_as):
-        path = folder_paths.get_full_path_or_raise("diffusion_models", model_name)
+        path = model_file("diffusion_models", model_name, "model_name")
         target = file_beside(Path(path), save_as, "save_as") if save_as else None
         dtype = {**DTYPES, **FP8}[weight_dtype]
         model, report = load_reported(path, part, {"dtype": dtype} if dtype else {})
         if lora_name == "none" and strength != 1.0:
             raise ValueError(f"strength is {strength:g} but no LoRA is chosen: choose one or set strength to 1")
         if lora_name != "none":
-            lora = folder_paths.get_full_path_or_raise("loras", lora_name)
+            lora = model_file("loras", lora_name, "lora_name")
             model, matched = apply_lora(model, lora, strength)
             report += "\n" + matched
         if target:

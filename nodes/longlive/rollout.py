@@ -537,8 +537,7 @@ class LongLiveContinue(Node):
     @classmethod
     def execute(cls, take, model, positive, length, filename_prefix, **options):
         prefix = fill_prefix(filename_prefix, cls.hidden.prompt)
-        identity = take.plain()["identity"]
-        settings = Settings(**identity["settings"])
+        identity, settings = take.plain()["identity"], take.settings()
         frames = latent_length(length, settings.block)
         done = take.finished()
         if frames <= done:

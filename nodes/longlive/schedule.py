@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ...longlive.presets import PRESETS
 from ...longlive.schedule import listed, parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from ...utils.files import read_text, reading
 from ...utils.prompts import cut_prompt
 from ..node import Node
 from ..paths import input_path
@@ -182,8 +183,10 @@ class LongLivePromptSchedule(Node):
         if format == LINES:
             prompts = parse_prompts(text)
         elif format == JSONL:
-            content = text if text.lstrip().startswith("{") else input_path(text.strip(), what).read_text()
-            prompts = read_switch_file(content, switch_frames, line)
+            given = text.lstrip().startswith("{")
+            content = text if given else read_text(input_path(text.strip(), what))
+            with reading("text" if given else text.strip()):
+                prompts = read_switch_file(content, switch_frames, line)
         else:
             prompts = read_shot_folder(input_path(text.strip(), what, folder=True), settings.block, blocks_per_shot)
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))

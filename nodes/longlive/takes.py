@@ -80,7 +80,7 @@ class LongLiveForkTake(Node):
 
     @classmethod
     def execute(cls, take, length):
-        block = take.plain()["identity"]["settings"]["block"]
+        block = take.settings().block
         frames = (length + 3) // 4 // block * block
         if not 0 < frames <= take.finished():
             raise ValueError(

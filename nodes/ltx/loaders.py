@@ -2,47 +2,87 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
 import comfy.sd
 import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ...ltx.generation import LTX_2_5, detect_generation, has_part, need_core_for_2_5, read_header
+from ...ltx.generation import LTX_2_5, detect_generation, has_part, need_core_for_2_5
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_vae
 from ...ltx.ltx2.references import lora_factors, merge_factors
+from ...samplers.lora_files import add_lora, read_lora
+from ...utils import files
 from ..node import Node
+from ..paths import model_file
 from .conditioning import ICLoRAParameters
 from .latents import check_video_vae
 
+log = logging.getLogger("oner")
+
 FOLDERS = ("checkpoints", "diffusion_models")
 OWN = "of the model file"
+CONNECTORS = ("audio_embeddings_connector.", "video_embeddings_connector.")  # some files leave them to the encoder's
+VAE_PARTS = ("encoder.", "decoder.", "autoencoder.", "vocoder.")
 AUDIO_PARTS = {"audio_vae.": "autoencoder.", "vocoder.": "vocoder."}
 
 
 def load_vae(path: str, parts: dict[str, str] | None = None) -> comfy.sd.VAE:
     """The VAE of a file, or of the keys with some prefixes, which get new ones."""
-    sd, metadata = comfy.utils.load_torch_file(path, return_metadata=True)
-    if parts is not None:
-        sd = comfy.utils.state_dict_prefix_replace(sd, parts, filter_keys=True)
-    vae = comfy.sd.VAE(sd=sd, metadata=metadata)
-    vae.throw_exception_if_invalid()
+    sd, metadata = files.read_weights(path)
+    sd = comfy.utils.state_dict_prefix_replace(dict(sd), parts or AUDIO_PARTS, filter_keys=parts is not None)
+    name, given = Path(path).name, list(sd)
+    with files.taken_by_core(name, "is no VAE that ComfyUI can take"):
+        vae = comfy.sd.VAE(sd=sd, metadata=metadata)
+        vae.throw_exception_if_invalid()
+    files.check_complete(vae.first_stage_model, given, name, optional=VAE_PARTS)
     return vae
 
 
-def load_model(path: str, with_vae: bool) -> tuple:
-    """The transformer of a file, and its video VAE if that is wanted, or None."""
-    if not with_vae:
-        return comfy.sd.load_diffusion_model(path), None
-    model, _, vae, _ = comfy.sd.load_checkpoint_guess_config(path, output_vae=True, output_clip=False)
+def load_model(path: str, with_vae: bool, keys: Iterable[str]) -> tuple:
+    """The transformer of a file, and its video VAE if that is wanted, or None. `keys` are the file's."""
+    name, vae = Path(path).name, None
+    with files.taken_by_core(name):
+        if with_vae:
+            model, _, vae, _ = comfy.sd.load_checkpoint_guess_config(path, output_vae=True, output_clip=False)
+        else:
+            model = comfy.sd.load_diffusion_model(path)
+    check_model(model, keys, name)
+    if with_vae:
+        with files.taken_by_core(name, "has no VAE that ComfyUI can take"):
+            vae.throw_exception_if_invalid()
+        own = [key.removeprefix("vae.") for key in keys if key.startswith("vae.")]
+        files.check_complete(vae.first_stage_model, own, name, optional=VAE_PARTS)
     return model, vae
+
+
+def with_lora(model, name: str, strength: float) -> tuple:
+    """The model with a LoRA of models/loras, and that file's metadata; nothing is added at strength 0."""
+    lora, metadata = read_lora(model_file("loras", name, "lora_name"))
+    patched, report = add_lora(model, lora, strength, name=name)
+    log.info("%s", report.text())
+    if not strength:
+        return with_exact_block(model), metadata
+    if metadata:  # where ComfyUI's loaders leave it
+        patched.set_attachments("lora_metadata", metadata)
+    return with_exact_block(patched), metadata
+
+
+def check_model(model, keys: Iterable[str], name: str) -> None:
+    """Raise ValueError if a file with these keys lacks weights of the network that ComfyUI built for it."""
+    own = [key.removeprefix("model.").removeprefix("diffusion_model.") for key in keys]
+    files.check_complete(model.model.diffusion_model, own, name, always="transformer_blocks.", optional=CONNECTORS)
 
 
 class LTXModelLoader(Node):
     @classmethod
     def define_schema(cls):
-        files = [name for folder in FOLDERS for name in folder_paths.get_filename_list(folder)]
+        names = [name for folder in FOLDERS for name in folder_paths.get_filename_list(folder)]
         vaes = [OWN, *folder_paths.get_filename_list("vae")]
         return io.Schema(
             node_id="OnerLTXModelLoader",
@@ -54,7 +94,7 @@ class LTXModelLoader(Node):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=sorted(set(files)),
+                    options=sorted(set(names)),
                     tooltip="LTX safetensors file in models/checkpoints or models/diffusion_models",
                 ),
                 io.Combo.Input(
@@ -86,10 +126,10 @@ class LTXModelLoader(Node):
     @classmethod
     def execute(cls, model_name, vae_name=OWN, audio_vae_name=OWN):
         folder = next((f for f in FOLDERS if folder_paths.get_full_path(f, model_name)), FOLDERS[0])
-        path = folder_paths.get_full_path_or_raise(folder, model_name)
+        path = model_file(folder, model_name, "model_name")
         if not path.endswith((".safetensors", ".sft")):
             raise ValueError(f"model_name is {model_name}; LTX models are read from .safetensors files")
-        keys, metadata = read_header(path)
+        keys, metadata = files.check_weights(path)
         try:
             generation = detect_generation(keys, metadata)
         except ValueError as error:
@@ -101,14 +141,14 @@ class LTXModelLoader(Node):
         audio_vae = ExecutionBlocker(f"{model_name} has no audio VAE: choose a file in audio_vae_name")
         own_vae = vae_name == OWN and has_part(keys, "vae.")
         if vae_name != OWN:
-            vae = load_vae(folder_paths.get_full_path_or_raise("vae", vae_name))
+            vae = load_vae(model_file("vae", vae_name, "vae_name"))
             check_video_vae(vae)
         if audio_vae_name != OWN:
-            audio_vae = load_vae(folder_paths.get_full_path_or_raise("vae", audio_vae_name))
+            audio_vae = load_vae(model_file("vae", audio_vae_name, "audio_vae_name"))
             need_audio_vae(audio_vae, "audio_vae_name")
         elif has_part(keys, "audio_vae."):
             audio_vae = load_vae(path, AUDIO_PARTS)
-        model, carried = load_model(path, own_vae)
+        model, carried = load_model(path, own_vae, keys)
         return io.NodeOutput(with_exact_block(model), carried if own_vae else vae, audio_vae, model_name)
 
 
@@ -144,9 +184,9 @@ class LTXICLoRALoader(Node):
 
     @classmethod
     def execute(cls, model, lora_name, strength, iclora_parameters=None):
-        path = folder_paths.get_full_path_or_raise("loras", lora_name)
-        lora, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
-        factors = merge_factors([iclora_parameters or {}, lora_factors(metadata or {})])
-        if strength:
-            model, _ = comfy.sd.load_lora_for_models(model, None, lora, strength, 0, lora_metadata=metadata)
-        return io.NodeOutput(with_exact_block(model), factors)
+        model, metadata = with_lora(model, lora_name, strength)
+        try:
+            factors = lora_factors(metadata)
+        except ValueError as error:
+            raise ValueError(f"{lora_name}: {error}") from None
+        return io.NodeOutput(model, merge_factors([iclora_parameters or {}, factors]))

@@ -7,6 +7,7 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
+from ...utils.files import read_text, reading
 from ...wan import camera, camera_picture, pluecker
 from ..node import Node
 from ..paths import input_path
@@ -151,7 +152,8 @@ class WanCameraPathFromText(Node):
         if poses is not None:
             path = camera.from_rows([[float(value) for value in row] for row in poses])
         else:
-            path = camera.parse(text if file == NONE else input_path(file, "file").read_text())
+            with reading(file if file != NONE else "text"):
+                path = camera.parse(text if file == NONE else read_text(input_path(file, "file")))
         return io.NodeOutput(camera.resample(path, length) if length else path)
 
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ...wan.camera_5b import load_camera_5b
 from ..node import Node
+from ..paths import model_file
 
 OPTIONS: dict[str, dict] = {
     "default": {},
@@ -46,5 +47,5 @@ class Wan5BCameraLoader(Node):
 
     @classmethod
     def execute(cls, unet_name, weight_dtype):
-        path = folder_paths.get_full_path_or_raise("diffusion_models", unet_name)
+        path = model_file("diffusion_models", unet_name, "unet_name")
         return io.NodeOutput(load_camera_5b(path, dict(OPTIONS[weight_dtype])))

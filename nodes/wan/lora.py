@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
+from ...samplers.lora_files import read_lora
 from ...samplers.lora_schedule import ScheduledLora, add_scheduled_lora
 from ...wan.lora_files import load_any_lora, read_patches
 from ..node import Node
+from ..paths import model_file
 from .phases import phase_inputs, phases_of, plan_input
 
 NONE = "none"
 
 
-def read_file(name: str):
-    return comfy.utils.load_torch_file(folder_paths.get_full_path_or_raise("loras", name), safe_load=True)
+def read_file(name: str, what: str = "lora_name"):
+    return read_lora(model_file("loras", name, what))[0]
 
 
 def file_input(name: str, tooltip: str, *, optional: bool = False) -> io.Combo.Input:
@@ -71,14 +72,15 @@ class WanLoraLoader(Node):
                 f"lora_low_name is {lora_low_name}, but model_low is not connected: connect it or choose none"
             )
         lora = read_file(lora_name)
-        patched, report = load_any_lora(model, lora, strength, scale_without_alpha)
-        text = [report.text(lora_name)]
+        patched, report = load_any_lora(model, lora, strength, scale_without_alpha, lora_name)
+        text = [report.text()]
         if model_low is None:
             return io.NodeOutput(patched, patched, text[0])
+        low_name = lora_name if lora_low_name == NONE else lora_low_name
         if lora_low_name != NONE:
-            lora = read_file(lora_low_name)
-        patched_low, report = load_any_lora(model_low, lora, strength_low, scale_without_alpha)
-        text.append(report.text(lora_name if lora_low_name == NONE else lora_low_name))
+            lora = read_file(lora_low_name, "lora_low_name")
+        patched_low, report = load_any_lora(model_low, lora, strength_low, scale_without_alpha, low_name)
+        text.append(report.text())
         return io.NodeOutput(patched, patched_low, "\n".join(text))
 
 
@@ -140,10 +142,10 @@ class LoraSchedule(Node):
             if each is None:
                 out.append(out[0])
                 continue
-            patches, report = read_patches(each, file, scale_without_alpha)
+            patches, report = read_patches(each, file, scale_without_alpha, lora_name)
             lora = ScheduledLora(lora_name, patches, multiplier.strip(), thresholds, chosen.low_from - 1)
             out.append(add_scheduled_lora(each, lora))
-            text.append(report.text(lora_name))
+            text.append(report.text())
         if sigmas is not None:
             text.append("strength by step: " + " ".join(str(value) for value in lora.strengths(sigmas)))
         return io.NodeOutput(*out, "\n".join(text))

@@ -99,7 +99,7 @@ class WanRecipe(Node):
             for second, each in enumerate(used):
                 if each is None:
                     continue
-                patches, found = read_patches(each, file)
+                patches, found = read_patches(each, file, name=name)
                 token = scale_token(chosen.tokens[index], lora_strength)
                 lora = ScheduledLora(name, patches, token, chosen.thresholds, chosen.low_from - 1)
                 patched = add_scheduled_lora(each, lora)

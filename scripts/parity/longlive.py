@@ -14,13 +14,14 @@ from torch import Tensor
 
 from harness.base import throw_away
 from oner.longlive.decode import StreamDecoder
-from oner.longlive.loader import apply_lora, clean_keys, load_patcher, read_file, read_weights, unwrap
+from oner.longlive.loader import apply_lora, clean_keys, load_patcher, read_weights, unwrap
 from oner.longlive.network import CausalNetwork
 from oner.longlive.presets import Settings
 from oner.longlive.rollout import Rollout, Segment
 from oner.longlive.schedule import KEEP_SINK, NEW_SINK, SHOT_CUT
 from oner.longlive.session import load_state, save_state
 from oner.longlive.solvers import FlowUniPC, Steps, unipc_steps
+from oner.utils.files import read_content
 
 from . import formula
 from .scenario import (
@@ -139,7 +140,7 @@ def entry_of(name: str) -> tuple[str, str]:
 def check_entry(root: Path, name: str) -> None:
     """Raise BadGolden if the file of `file.pt#entry` is not there or lacks the entry."""
     file, entry = entry_of(name)
-    content, _ = read_file(existing(root / file))
+    content, _ = read_content(existing(root / file))
     try:
         unwrap(content, entry)
     except ValueError as error:
@@ -157,7 +158,7 @@ def network(root: Path, data: dict, files: list[str], dtype: torch.dtype = torch
     else:
         weights = read_weights(root / file, entry)[0]
         for file, entry in map(entry_of, files[1:]):
-            weights |= clean_keys(unwrap(read_file(root / file)[0], entry)[0])
+            weights |= clean_keys(unwrap(read_content(root / file)[0], entry)[0])
         with throw_away() as folder:
             merged = Path(folder) / "merged.safetensors"
             save_file(weights, merged)

@@ -13,9 +13,9 @@ from oner.ltx.generation import (
     has_part,
     is_ltx_2_5,
     need_core_for_2_5,
-    read_header,
 )
 from oner.utils.core import offers
+from oner.utils.files import read_header
 from tiny import write_models
 
 VIDEO = ["adaln_single.linear.weight", "transformer_blocks.0.ff.net.2.weight", "transformer_blocks.0.ff.net.2.bias"]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from oner.ltx.generation import detect_generation, read_header
+from oner.ltx.generation import detect_generation
 from oner.ltx.ltx2.block_choice import exact_blocks
 from oner.ltx.text_encoder import load_gemma
+from oner.utils.files import read_header
 from pocket import audio, graphs, judge, ltx2_av, ltx_dit, text, world
 from pocket.files import FOLDER, save
 from pocket.recipes import RECIPES

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from oner.utils import hf_folder
+from oner.utils import files, hf_folder
 
 
 def write(folder, shards, index=True):
@@ -99,7 +99,7 @@ def test_a_folder_without_a_readable_config_is_refused(tmp_path):
 
 def test_the_header_gives_shapes_and_metadata(tmp_path):
     save_file({"b": B}, tmp_path / "m.safetensors", {"model_version": "2.3"})
-    assert hf_folder.read_header(tmp_path / "m.safetensors") == ({"b": [2, 2]}, {"model_version": "2.3"})
+    assert files.read_header(tmp_path / "m.safetensors") == ({"b": [2, 2]}, {"model_version": "2.3"})
 
 
 def test_a_folders_own_tokenizer_comes_before_one_beside_it(tmp_path):

@@ -144,11 +144,11 @@ def test_picture_shows_start_and_end():
         ('{"x": 1}', "no list of poses"),
         ("header\n1 2 x", "line 2 is no row"),
         ("[[[1, 2], [3, 4]]]", "3x4 or 4x4"),
-        ("[[1, 2", "camera JSON cannot be read"),
+        ("[[1, 2", "not valid JSON"),
         ("1, 2, 3\n4 5 6", "line 1 is no row"),  # no header: it begins with a number
         ("[[[1, 0, 0, 0], [0, 1]]]", "differ in shape or hold what is no number"),
         (str([[1.0] * 18, [float("nan")] * 18]).replace("nan", "NaN"), "pose 2 holds a value that is not finite"),
-        ("[1, 2, 3]", "they need 18"),
+        ("[1, 2, 3]", "no lists of numbers"),
     ],
 )
 def test_broken_files_are_refused(text, message):

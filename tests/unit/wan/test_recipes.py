@@ -213,7 +213,9 @@ def test_broken_recipes_are_refused(change, message):
         recipes.from_json({"name": "x", "steps": 4} | change)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "recipe_json is no JSON"), ("[1]", "recipe_json holds a list")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "recipe_json is not valid JSON"), ("[1]", "recipe_json is a JSON list")]
+)
 def test_text_that_is_no_recipe_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         recipes.from_text(text)
@@ -263,7 +265,7 @@ def test_wangp_profile_becomes_the_recipe():
 )
 @pytest.mark.parametrize("value", ["many", "nan", [1], {}])
 def test_a_value_that_is_no_number_is_named(key, value):
-    with pytest.raises(ValueError, match=f"{key} is .* in the WanGP file; it needs a number"):
+    with pytest.raises(ValueError, match=f"{key} is .* in the settings: it must be a number"):
         wangp.read_settings(PROFILE | {key: value})
 
 
@@ -329,7 +331,7 @@ def test_settings_are_read_from_a_videos_comment(tmp_path, monkeypatch):
     ("file", "text", "message"),
     [
         ("none", "", "either a file or a text"),
-        ("none", "no json", "holds no JSON"),
+        ("none", "no json", "is not valid JSON"),
         ("none", "[]", "no WanGP settings"),
         ("none", '{"guidance_phases": 2, "loras_multipliers": "1;1;1", "activated_loras": ["a"]}', "3 phases"),
     ],

@@ -63,7 +63,7 @@ def test_trajectory_is_drawn_on_a_control_video():
 
 @pytest.mark.parametrize("text", ["", "{}", "nonsense", '[{"a": 1}]'])
 def test_trajectory_without_points_is_refused(text):
-    with pytest.raises(ValueError, match=r"coordinates|trajector|point|tracks are not JSON|there is no track"):
+    with pytest.raises(ValueError, match=r"coordinates|trajector|point|tracks is not valid JSON|there is no track"):
         draw(text)
 
 

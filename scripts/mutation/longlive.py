@@ -71,7 +71,17 @@ FAULTS = (
         "longlive/take.py",
         "counts = [(4 * frames - 3, pieces)]",
         "counts = [(4 * frames, pieces)]",
-        ("tests/unit/longlive/test_take.py::test_the_video_of_a_fork_goes_on_without_a_gap",),
+        (
+            "tests/unit/longlive/test_take.py::test_the_video_of_a_fork_goes_on_without_a_gap",
+            "tests/unit/longlive/test_take.py::test_a_fork_goes_on_after_as_many_pictures_as_its_latents_are",
+        ),
+    ),
+    Fault(
+        "LongLive: pieces of a forked take's video",
+        "longlive/take.py",
+        "pieces = -(-frames // recorder.rollout.settings.block)",
+        "pieces = frames // recorder.rollout.settings.block + 1",
+        ("tests/unit/longlive/test_take.py::test_a_fork_goes_on_after_as_many_pictures_as_its_latents_are",),
     ),
     Fault(
         "LongLive: a latent frame lost between two pieces of a copied take",

@@ -70,6 +70,13 @@ FAULTS = (
         ),
     ),
     Fault(
+        "Res2s: sign of the change in the anchor refinement",
+        "samplers/res2s.py",
+        "                change = x0 - anchor",
+        "                change = anchor - x0",
+        ("tests/unit/samplers/test_masked_solvers.py",),
+    ),
+    Fault(
         "Res2s: noise in float64 on the device",
         "samplers/res2s.py",
         "return source(step).to(x.dtype).to(x.device)",

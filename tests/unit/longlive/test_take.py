@@ -13,7 +13,7 @@ from oner.longlive.loader import apply_lora, fingerprint, load_patcher
 from oner.longlive.presets import Settings
 from oner.longlive.rollout import Segment
 from oner.longlive.schedule import NEW_SINK
-from oner.longlive.take import LATENTS, STATE, Take, make, read_latents, resume
+from oner.longlive.take import LATENTS, STATE, Take, make, read_latents, resume, resume_video
 from oner.utils.media import fragment_ends
 
 SETTINGS = Settings(window=6, sink=2, block=2, steps=2)
@@ -229,6 +229,16 @@ def test_the_video_of_a_fork_goes_on_without_a_gap(record, whole):
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([i / 16 for i in range(4 * 14 - 3)])
     assert Take(fork.folder).plain()["video"] == [[4 * 14 - 3, 7]]
+
+
+@pytest.mark.parametrize("frames", [2, 10, 14])
+def test_a_fork_goes_on_after_as_many_pictures_as_its_latents_are(record, whole, frames):
+    """Of F latent frames 4 F - 3, in one piece a block, also at the very end of the take."""
+    fork = record("fork")
+    given = Take(whole.folder, frames)
+    latents = read_latents(whole.folder, (1, 16, 2, 2), frames)
+    counts = resume_video(given, given.plain(), {}, fork, latents, exact=False)
+    assert counts == [(4 * frames - 3, frames // 2)]
 
 
 def test_an_unbounded_window_grows_when_a_take_goes_on(record):

@@ -9,10 +9,11 @@ With `--share 2/8` it runs the second eighth of the workflows. Errors of nodes a
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import start
+
+from harness.base import throw_away
 
 arguments = start.parse(
     __doc__,
@@ -22,7 +23,7 @@ arguments = start.parse(
     share={"default": "1/1"},
     names={"default": "", "help": "comma-separated names of workflows; all of them if empty"},
 )
-scratch = tempfile.TemporaryDirectory(prefix="oner-")
+scratch = throw_away()
 BASE = Path(scratch.name)
 KINDS = {"float32": {"force_fp32": True}, "fp8": {"fp8_e4m3fn_unet": True}}
 # no frontend is served, so none is needed

@@ -1,6 +1,7 @@
 """Tests import the pack as `oner` (see scripts/harness/pack.py) and ComfyUI as ComfyUI imports itself."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 from harness import pack
 from harness.base import SCRATCH, throw_away
 
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # pytest would take an exit for a failed test and go on
 base_directory = throw_away().name
 os.environ.setdefault(SCRATCH, base_directory)  # so that what a killed worker leaves is gone with the first process
 pack.alias_pack()

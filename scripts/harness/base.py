@@ -5,7 +5,10 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
+import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from .pack import ROOT
@@ -21,10 +24,17 @@ SETTINGS = {
 
 
 def throw_away() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is gone at the end of its `with` block, or else of this process."""
+    """A folder that is gone at the end of its `with` block, or else of this process, also where that is terminated."""
+    end_on_sigterm()
     folder = tempfile.TemporaryDirectory(prefix="oner-", dir=os.environ.get(SCRATCH))
     atexit.register(folder.cleanup)
     return folder
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as an exit does, so that `with` blocks and what is registered for the end run."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def make_base(base: Path) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack
-from harness.base import throw_away
+from harness.base import SCRATCH, throw_away
 from mutation.fault import Fault
 from mutation.faults import FAULTS
 
@@ -52,6 +52,7 @@ def fails(tree: Path, tests: tuple[str, ...], longest: float = LONGEST) -> bool:
         **os.environ,
         "COMFYUI_PATH": str(pack.find_comfy()),
         "OMP_NUM_THREADS": "1",
+        SCRATCH: str(tree.parent),  # so that what a run leaves that is killed is gone as well
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     try:

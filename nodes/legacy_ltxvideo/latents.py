@@ -9,7 +9,7 @@ from einops import rearrange
 from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
 from ...ltx.ltxv.segments import tile_ranges
-from ...utils.latents import cross_fade, match_batches
+from ...utils.latents import clip_part, cross_fade, match_batches
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
 from ..node import Node
 from .schemas import number, schema, whole
@@ -177,7 +177,7 @@ class LinearOverlapLatentTransitionNode(LinearOverlapLatentTransition):
 
 def decode_tiles(vae, latents, columns, rows, overlap, last_frame_fix, **frames):
     """Decoded frames of a latent cut into columns x rows; with `last_frame_fix` its last latent is decoded twice."""
-    samples = latents["samples"]
+    samples = clip_part(latents)
     if last_frame_fix:
         samples = torch.cat([samples, samples[:, :, -1:]], dim=2)
     high, wide = (tile_ranges(samples.shape[axis], n, overlap)[0][1] for axis, n in ((3, rows), (4, columns)))

@@ -215,3 +215,37 @@ def test_tiles_and_the_last_frame_decode_to_the_frames_of_the_clip(vae):
     torch.testing.assert_close(whole, plain, rtol=0, atol=2e-3)
     with pytest.raises(ValueError, match="temporal_overlap is 2 and temporal_tile_length 2: make the tile longer"):
         old_latents.SpatioTemporalTiledVAEDecode.execute(vae, latent, 1, 1, 2, 2, False)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda first, second: old_latents.AddLatents.execute(first, second),
+        lambda first, second: old_latents.LinearOverlapLatentTransition.execute(first, second, 1, 2),
+    ],
+)
+def test_one_clip_is_joined_with_each_of_a_batch(combine):
+    one, two = {"samples": draw(1, 128, 2, 1, 2)}, {"samples": draw(2, 128, 3, 1, 2, seed=1)}
+    joined = combine(one, two).result[0]["samples"]
+    for i in (0, 1):
+        alone = combine(one, {"samples": two["samples"][i : i + 1]}).result[0]["samples"]
+        assert torch.equal(joined[i : i + 1], alone)
+    with pytest.raises(ValueError, match=r"holds 2 clips and .* 3: give as many of both"):
+        combine(two, {"samples": draw(3, 128, 2, 1, 2)})
+
+
+def test_a_guide_is_for_each_clip_of_a_batch_or_for_all(vae, conds):
+    two, three = ({"samples": draw(n, 128, 3, 2, 2)} for n in (2, 3))
+    guide = draw(1, 128, 1, 2, 2, seed=1)
+    extended = old.AddLatentGuide.execute(vae, *conds, two, {"samples": guide}, 1, 1.0).result[2]["samples"]
+    assert torch.equal(extended[:, :, 3:], guide.repeat(2, 1, 1, 1, 1))
+    with pytest.raises(ValueError, match="the guide holds 2 clips and the latent 3"):
+        old.AddLatentGuide.execute(vae, *conds, three, two, 1, 1.0)
+
+
+def test_appended_frames_are_not_decoded(vae):
+    samples = draw(1, 128, 3, 2, 2)
+    guided = old_latents.TiledVAEDecode.execute(vae, {"samples": samples, "oner_guide_frames": 1}, 1, 1, 1, False)
+    bare = old_latents.TiledVAEDecode.execute(vae, {"samples": samples[:, :, :2]}, 1, 1, 1, False)
+    assert guided.result[0].shape[0] == 9
+    assert torch.equal(guided.result[0], bare.result[0])

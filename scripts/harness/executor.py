@@ -17,7 +17,7 @@ from typing import Any
 
 from .base import make_base
 from .pack import ROOT
-from .server import WorkflowError, WorkflowInterrupted, describe_refusal, name_node, output_files
+from .server import WorkflowError, WorkflowInterrupted, WorkflowRefused, name_node, output_files
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,22 @@ class Executor:
     def session() -> Any:
         import execution
 
-        return execution.PromptExecutor(
-            Listener(), execution.CacheType.CLASSIC, {"ram": 0, "lru": 0, "ram_inactive": 0}
-        )
+        class Session(execution.PromptExecutor):
+            """Keeps the exception, of which ComfyUI passes on the words."""
+
+            failure: BaseException | None = None
+
+            def handle_execution_error(self, *arguments: Any) -> None:
+                super().handle_execution_error(*arguments)
+                self.failure = arguments[-1]
+
+        return Session(Listener(), execution.CacheType.CLASSIC, {"ram": 0, "lru": 0, "ram_inactive": 0})
 
     def run(self, prompt: dict[str, dict[str, Any]], session: Any = None) -> Result:
-        """Execute an API prompt; WorkflowError with the node and its message if it is refused or fails."""
+        """Execute an API prompt; WorkflowError with the node and its message if it is refused or fails.
+
+        What a node raised is the cause of the error.
+        """
         import comfy.utils
         import execution
 
@@ -111,7 +121,7 @@ class Executor:
         id = str(uuid.uuid4())
         valid, error, outputs, node_errors = asyncio.run(execution.validate_prompt(id, prompt, None))
         if not valid or node_errors:
-            raise WorkflowError(describe_refusal({"error": error, "node_errors": node_errors}, prompt))
+            raise WorkflowRefused({"error": error, "node_errors": node_errors}, prompt)
         executor = session or self.session()
         executor.server = listener = Listener()
         comfy.utils.set_progress_bar_global_hook(functools.partial(report, listener))
@@ -119,7 +129,7 @@ class Executor:
             executor.execute(prompt, id, {"client_id": "executor"}, outputs)
         finally:
             comfy.utils.set_progress_bar_global_hook(None)
-        raise_failure(executor.status_messages, prompt)
+        raise_failure(executor, prompt)
         return Result(
             slots=read_slots(executor, prompt),
             ui=executor.history_result["outputs"],
@@ -138,10 +148,11 @@ def report(listener: Listener, value: float, total: float, preview: Any, node_id
     listener.send_sync("progress", {"node": node, "value": value, "max": total})
 
 
-def raise_failure(messages: list[tuple[str, dict[str, Any]]], prompt: dict[str, dict[str, Any]]) -> None:
-    for event, data in messages:
+def raise_failure(executor: Any, prompt: dict[str, dict[str, Any]]) -> None:
+    for event, data in executor.status_messages:
         if event == "execution_error":
-            raise WorkflowError(f"{name_node(data['node_id'], prompt)}: {data['exception_message'].strip()}")
+            said = f"{name_node(data['node_id'], prompt)}: {data['exception_message'].strip()}"
+            raise WorkflowError(said, data["node_id"]) from executor.failure
         if event == "execution_interrupted":
             raise WorkflowInterrupted(f"{name_node(data['node_id'], prompt)}: interrupted")
 

@@ -139,6 +139,18 @@ def stop(process: subprocess.Popen[str]) -> None:
 class WorkflowError(RuntimeError):
     """A workflow that was refused or failed; says at which node and why."""
 
+    def __init__(self, said: str, node: str = "") -> None:
+        super().__init__(said)
+        self.node = node  # id of the one that failed, if any
+
+
+class WorkflowRefused(WorkflowError):
+    """A workflow that ComfyUI did not take; `answer` is what its API says then."""
+
+    def __init__(self, answer: dict[str, Any], prompt: dict[str, Any]) -> None:
+        super().__init__(describe_refusal(answer, prompt))
+        self.answer = answer
+
 
 class WorkflowInterrupted(WorkflowError):
     """A workflow that was cancelled."""
@@ -195,10 +207,10 @@ class Client:
         try:
             answer = self.request("/prompt", {"prompt": prompt, "client_id": self.id})
         except urllib.error.HTTPError as error:
-            raise WorkflowError(describe_refusal(json.loads(error.read()), prompt)) from None
+            raise WorkflowRefused(json.loads(error.read()), prompt) from None
         if answer["node_errors"]:
             self.request("/queue", {"delete": [answer["prompt_id"]]})
-            raise WorkflowError(describe_refusal(answer, prompt))
+            raise WorkflowRefused(answer, prompt)
         self.prompts[answer["prompt_id"]] = prompt
         return answer["prompt_id"]
 

@@ -1,0 +1,1 @@
+"""Random hostile prompts made from the shipped workflows; see __main__.py."""

@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := $(or $(ONER_VENV),.venv)/bin/python
 
-.PHONY: setup setup-test demo test unit graphs browser parity compat bench-ci bench gpu-bundle lint format generate workflows pocket pocket-score gallery mutants clean
+.PHONY: setup setup-test demo test unit graphs browser parity hostile compat bench-ci bench gpu-bundle lint format generate workflows pocket pocket-score gallery mutants clean
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py
@@ -27,6 +27,10 @@ compat: setup-test
 
 parity: setup-test
 	@$(PY) scripts/parity $(DIR)
+
+# Random hostile prompts: make hostile [SEED=2] [COUNT=5000] [CASE=17]
+hostile: setup-test
+	@$(PY) scripts/hostile $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(CASE),--case $(CASE))
 
 bench: setup-test
 	@$(PY) bench/gpu.py

@@ -36,10 +36,7 @@ BETWEEN: dict[str, list[tuple[str, list[str], dict[str, Any], int]]] = {
         ("ImageInvert", ["image"], {}, 0),
         ("ImageBatch", ["image1", "image2"], {}, 0),
     ],
-    "MASK": [
-        ("InvertMask", ["mask"], {}, 0),
-        ("GrowMask", ["mask"], {"expand": -3, "tapered_corners": True}, 0),
-    ],
+    "MASK": [("InvertMask", ["mask"], {}, 0), ("GrowMask", ["mask"], {"expand": -3, "tapered_corners": True}, 0)],
     "CONDITIONING": [
         ("ConditioningZeroOut", ["conditioning"], {}, 0),
         ("ConditioningSetTimestepRange", ["conditioning"], {"start": 0.2, "end": 0.8}, 0),
@@ -162,7 +159,9 @@ def numbers_for(name: str, options: dict[str, Any], tiny: Any, linked: bool, our
 def number(rng: Random, prompt: Prompt) -> str | None:
     id, name = rng.choice(widgets(prompt, "INT", "FLOAT"))
     _, _, options = inputs_of(prompt[id])[name]
-    value = rng.choice(numbers_for(name, options, prompt[id]["inputs"][name], False, is_ours(prompt[id]["class_type"])))
+    old = prompt[id]["inputs"][name]
+    numbers = numbers_for(name, options, old, False, is_ours(prompt[id]["class_type"]))
+    value = rng.choice([number for number in numbers if number != old])
     prompt[id]["inputs"][name] = value
     return f"{id}.{name} = {value!r}"
 
@@ -206,6 +205,8 @@ def text(rng: Random, prompt: Prompt) -> str | None:
         value = old[: rng.randrange(len(old))]
     else:
         value = rng.choice(TEXTS)
+    if value == old:
+        return None
     if rng.random() < 0.2:
         return connect(prompt, id, name, "STRING", value)
     prompt[id]["inputs"][name] = value
@@ -213,7 +214,7 @@ def text(rng: Random, prompt: Prompt) -> str | None:
 
 
 def short(value: str) -> str:
-    return ascii(value) if len(value) < 80 else f"{ascii(value[:40])}... of {len(value)} letters"
+    return ascii(value) if len(value) < 80 else f"{value[:40]!a}... of {len(value)} letters"
 
 
 def wrong_link(rng: Random, prompt: Prompt) -> str | None:

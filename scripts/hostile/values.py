@@ -78,7 +78,7 @@ TEXTS = [
     "<lora:x:1>",
     "__wildcard__",
 ]
-IN_TEXTS = ["-1", "0", "nan", "1e9", "99999999999999999999", "", "x", "0.5", "1/0"]  # in the place of a number in a text
+IN_TEXTS = ["-1", "0", "nan", "1e9", "99999999999999999999", "", "x", "0.5", "1/0"]  # where a text has a number
 
 
 def _random(*shape: int) -> torch.Tensor:
@@ -171,7 +171,7 @@ def make_value_node(kind: str) -> type:
         RETURN_TYPES = (kind,)
 
         @classmethod
-        def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        def INPUT_TYPES(cls) -> dict[str, Any]:
             return {"required": {"value": ("*", {})}}
 
         def give(self, value: Any) -> tuple[Any]:

@@ -46,9 +46,7 @@ def base_prompt(workflow: str) -> Prompt:
 
 def share_out(names: list[str], cases: list[int]) -> list[Job]:
     """Case n is of the workflow n % their number; those of one workflow run together, as they share what is loaded."""
-    return [
-        (name, mine) for place, name in enumerate(names) if (mine := [n for n in cases if n % len(names) == place])
-    ]
+    return [(name, mine) for place, name in enumerate(names) if (mine := [n for n in cases if n % len(names) == place])]
 
 
 class Canary:
@@ -112,7 +110,7 @@ def work(line: Connection, root: Path, seed: int) -> None:
     limit_memory()
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
-    sys.stderr = open(os.devnull, "w")  # progress bars
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
     sandbox = open_sandbox(root)
     line.send(None)
     while job := line.recv():

@@ -22,7 +22,6 @@ CausalWanModel = need("comfy.ldm.wan.ar_model", "CausalWanModel").CausalWanModel
 
 WRAPPERS = ("generator", "generator_ema", "model", "state_dict")  # in the order they are looked for
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
-QUANT_SUFFIXES = (".comfy_quant", ".weight_scale", ".input_scale", ".scale_weight", ".scale_input", "scaled_fp8")
 # what a Wan model is known by, and the dimensions of it
 DIMENSIONS = {"head.modulation": 3, "head.head.weight": 2, "text_embedding.0.weight": 2, "patch_embedding.weight": 5}
 CAUSAL = "oner_causal"  # attachment of a model that this loader was told to take as causal
@@ -115,7 +114,7 @@ def load_reported(
         raise ValueError(f"{name} is no Wan model that ComfyUI knows: choose a LongLive or Self-Forcing checkpoint")
     expected = set(patcher.model.diffusion_model.state_dict())
     missing = sorted(expected - given)
-    unexpected = sorted(key for key in given - expected if not key.endswith(QUANT_SUFFIXES))
+    unexpected = sorted(key for key in given - expected if not key.endswith(files.QUANTISED))
     if missing or unexpected:
         raise ValueError(
             f"{name}: {len(missing)} keys are missing ({', '.join(missing[:3])}) and {len(unexpected)} unexpected "

@@ -36,9 +36,6 @@ SIZES = (  # what has to be a whole number
     "num_attention_heads",
     "num_key_value_heads",
     "head_dim",
-    "query_pre_attn_scalar",
-    "sliding_window_pattern",
-    "sliding_window",
     "bos_token_id",
 )
 # what core's classes have fixed

@@ -38,7 +38,6 @@ SIZES = (  # what has to be a whole number
     "num_key_value_heads",
     "head_dim",
     "global_head_dim",
-    "sliding_window",
     "bos_token_id",
 )
 # what differs in the small Gemma 4 models, and what core's classes have fixed

@@ -201,7 +201,7 @@ def read_projection(file: Path, config: dict, key: str) -> tuple[dict[str, list[
     Raises ValueError if there is none, or if it belongs to another Gemma or another LTX-2 generation than the file.
     `key` says which Gemma it is for.
     """
-    shapes, metadata = files.check_weights(file)
+    shapes, metadata = files.read_header(file)
     names = {key.split(PROJECTION)[1]: key for key in shapes if PROJECTION in key}
     if names.keys() == {"weight"}:  # as ComfyUI saves it
         names = {"aggregate_embed.weight": names["weight"]}
@@ -222,7 +222,8 @@ def read_projection(file: Path, config: dict, key: str) -> tuple[dict[str, list[
                 f"the text projection of {file.name} reads {shape[-1]} features, but this Gemma gives {gives} "
                 f"({states} states of {config['hidden_size']}): choose the Gemma 3 that the checkpoint was trained with"
             )
-    return own, {PROJECTION + name: tensor for name, tensor in files.read_tensors(file, names).items()}
+    tensors = files.check_tensors(files.read_tensors(file, names), file.name)
+    return own, {PROJECTION + name: tensor for name, tensor in tensors.items()}
 
 
 def _check_generation(file: Path, metadata: dict[str, str], found: str, key: str) -> None:

@@ -310,10 +310,9 @@ def add_lora(
     elsewhere: Names = (),
     name: str = "the LoRA",
 ) -> tuple[Any, LoraReport]:
-    """A clone of the model with the LoRA added, and the report; what did not fit is also logged."""
+    """A clone of the model with the LoRA added, and the report, which is logged too."""
     patches, report = read_patches(model, lora, scale_without_alpha, elsewhere=elsewhere, name=name)
-    if report.rest():
-        log.warning("%s", report.text())
+    log.log(logging.WARNING if report.rest() else logging.INFO, "%s", report.text())
     patched = model.clone()
     patched.add_patches(patches, strength)
     return patched, report

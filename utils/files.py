@@ -33,11 +33,15 @@ SHARE = 0.05  # of a network's tensors that a file may lack, where ComfyUI's cla
 SIGNS = (
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file: fetch it with `git lfs pull`"),
     (b"PK\x03\x04", "is a PyTorch or zip file: if it holds weights, give it the ending .pt"),
-    (b"\x80\x02", "is a pickle: if it holds weights, give it the ending .pt"),
+    *(
+        (bytes([0x80, protocol]), "is a pickle: if it holds weights, give it the ending .pt")
+        for protocol in (2, 3, 4, 5)
+    ),
     (b"GGUF", "is a GGUF file: load it with a GGUF loader"),
     (b"\x89HDF", f"is an HDF5 file: {AGAIN} as .safetensors"),
 )
 SCALES = (".comfy_quant", ".weight_scale", ".scale_weight")  # beside a weight of whole numbers that is quantised
+QUANTISED = (*SCALES, ".input_scale", ".scale_input", "scaled_fp8")  # what quantised layers have beside their weights
 # what ComfyUI's detection and torch's loading raise for weights that are not as they should be
 STUMBLES = (
     ArithmeticError,
@@ -52,6 +56,7 @@ STUMBLES = (
     ValueError,
 )
 FOLDERS = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\\/:*?\"'<>|\n]+[\\/])+")  # before a file's name
+FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}  # safetensors' names
 INTEGERS = {"I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"}
 
 
@@ -128,7 +133,7 @@ def check_weights(path: str | Path) -> tuple[dict[str, list[int]], dict[str, str
         keys = list(file.keys())
         slices = {key: file.get_slice(key) for key in keys}
         check_floats((key for key in keys if slices[key].get_dtype() in INTEGERS), keys, name, file.metadata() or {})
-        check_finite(((key, file.get_tensor(key)) for key in keys if _is_float(slices[key].get_dtype())), name)
+        check_finite(((key, file.get_tensor(key)) for key in keys if slices[key].get_dtype() in FLOATS), name)
         return {key: slices[key].get_shape() for key in keys}, file.metadata() or {}
 
 
@@ -204,7 +209,7 @@ def check_complete(
     `given` are the file's keys as the network calls them. Of names that begin with `always` none may be absent, of the
     parts in `optional` all together.
     """
-    expected, given = [key for key, _ in network.named_parameters()], set(given)
+    expected, given = [key for key, _ in network.named_parameters() if not key.endswith(QUANTISED)], set(given)
     absent = tuple(part for part in optional if not any(key.startswith(part) for key in given))
     missing = [key for key in expected if key not in given and not (absent and key.startswith(absent))]
     if any(always and key.startswith(always) for key in missing) or len(missing) > SHARE * len(expected):
@@ -280,7 +285,11 @@ def _fault(path: str | Path, head: bytes, error: str) -> str:
             return f"is not a complete safetensors file ({size} bytes end within its header): {AGAIN}"
         if (whole := 8 + length + _data_size(path, length)) > size:
             return f"is not a complete safetensors file ({size} of {whole} bytes): {AGAIN}"
-    return _sign(head) or f"is no safetensors file ({error.splitlines()[0]}): {AGAIN}"
+    if sign := _sign(head):
+        return sign
+    if size < 8:
+        return f"has {size} bytes, too few for a safetensors file: {AGAIN}"
+    return f"is no safetensors file ({error.splitlines()[0]}): {AGAIN}"
 
 
 def _begins_a_header(head: bytes) -> bool:
@@ -340,10 +349,6 @@ def _pickle_fault(head: bytes, zipped: bool, error: Exception) -> str:
             ".safetensors file"
         )
     return f"is damaged or no PyTorch file ({_first_line(error)}): {AGAIN}"
-
-
-def _is_float(dtype: str) -> bool:
-    return dtype.startswith(("F", "BF")) and dtype not in ("F4", "F8_E8M0")
 
 
 def _is_finite(values: Tensor) -> bool:

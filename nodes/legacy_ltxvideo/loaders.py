@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import comfy.model_base
 import folder_paths
 import torch
 from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...samplers.compiled import tell
-from ...utils.files import check_complete, check_weights, is_safetensors, read_weights, taken_by_core
+from ...utils.files import check_weights, is_safetensors, read_weights, taken_by_core
 from ..any.text_encoders import TextEncoderLoader
 from ..ltx.loaders import AUDIO_PARTS, LTXICLoRALoader, check_model, load_vae, with_lora
 from ..ltxv.decode import LTXVDecodeSettings
@@ -34,12 +35,9 @@ def load_upscaler(name: str, what: str) -> io.NodeOutput:
     from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
 
     path = model_file("latent_upscale_models", name, what)
-    keys = check_loadable(path)
+    check_loadable(path)
     with taken_by_core(Path(path).name, "is no latent upscaler that ComfyUI can take"):
-        loaded = LatentUpscaleModelLoader.execute(name)
-    network = getattr(loaded.result[0], "model", loaded.result[0])  # a patcher, or in older releases the network
-    check_complete(network, keys, Path(path).name)
-    return loaded
+        return LatentUpscaleModelLoader.execute(name)
 
 
 class LowVRAMCheckpointLoader(Node):
@@ -57,7 +55,8 @@ class LowVRAMCheckpointLoader(Node):
         keys, name = check_loadable(path), Path(path).name
         with taken_by_core(name):
             model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(ckpt_name)
-        check_model(model, keys, name)
+        if isinstance(model.model, comfy.model_base.LTXV | comfy.model_base.LTXAV):
+            check_model(model, keys, name)
         return io.NodeOutput(with_exact_block(model), clip, vae)
 
 
@@ -162,7 +161,7 @@ class Q8LoraModelLoader(Node):
 
     @classmethod
     def execute(cls, model, lora_name, strength_model):
-        return io.NodeOutput(with_lora(model, lora_name, strength_model)[0])
+        return io.NodeOutput(with_exact_block(with_lora(model, lora_name, strength_model)[0]))
 
 
 class PatcherVAE(Node):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from ..node import Node
 from ..paths import model_file
 from .conditioning import ICLoRAParameters
 from .latents import check_video_vae
-
-log = logging.getLogger("oner")
 
 FOLDERS = ("checkpoints", "diffusion_models")
 OWN = "of the model file"
@@ -64,13 +61,12 @@ def load_model(path: str, with_vae: bool, keys: Iterable[str]) -> tuple:
 def with_lora(model, name: str, strength: float) -> tuple:
     """The model with a LoRA of models/loras, and that file's metadata; nothing is added at strength 0."""
     lora, metadata = read_lora(model_file("loras", name, "lora_name"))
-    patched, report = add_lora(model, lora, strength, name=name)
-    log.info("%s", report.text())
+    patched, _ = add_lora(model, lora, strength, name=name)
     if not strength:
-        return with_exact_block(model), metadata
+        return model, metadata
     if metadata:  # where ComfyUI's loaders leave it
         patched.set_attachments("lora_metadata", metadata)
-    return with_exact_block(patched), metadata
+    return patched, metadata
 
 
 def check_model(model, keys: Iterable[str], name: str) -> None:
@@ -189,4 +185,5 @@ class LTXICLoRALoader(Node):
             factors = lora_factors(metadata)
         except ValueError as error:
             raise ValueError(f"{lora_name}: {error}") from None
-        return io.NodeOutput(model, merge_factors([iclora_parameters or {}, factors]))
+        factors = merge_factors([iclora_parameters or {}, factors])
+        return io.NodeOutput(with_exact_block(model), factors)

@@ -416,4 +416,11 @@ FAULTS = (
         "clean=torch.cat([after.clean, lead.to(after.clean)], dim=2)",
         ("tests/nodes/ltx/test_av_latents.py::test_what_was_cut_joins_to_the_original",),
     ),
+    Fault(
+        "IC-LoRA: a factor that is no whole number cut",
+        "ltx/ltx2/references.py",
+        "or number != int(number):",
+        "or number != number:",
+        ("tests/unit/ltx/ltx2/test_references.py",),
+    ),
 )

@@ -123,13 +123,6 @@ FAULTS = (
         ("tests/unit/wan/test_tools.py",),
     ),
     Fault(
-        "Wan: alpha of a LoRA without one from its width instead of its rank",
-        "wan/lora_files.py",
-        "float(tensor.shape[0]) * scale_without_alpha",
-        "float(tensor.shape[1]) * scale_without_alpha",
-        ("tests/unit/wan/test_lora_files.py",),
-    ),
-    Fault(
         "Wan: second model of a recipe one phase late",
         "wan/recipes.py",
         "self.thresholds, self.low_from - 1)",

@@ -13,6 +13,7 @@ from oner.longlive.loader import apply_lora, fingerprint, load_patcher
 from oner.longlive.presets import Settings
 from oner.longlive.rollout import Segment
 from oner.longlive.schedule import NEW_SINK
+from oner.longlive.session import load_state, save_state
 from oner.longlive.take import LATENTS, STATE, Take, make, read_latents, resume, resume_video
 from oner.utils.media import fragment_ends
 
@@ -324,3 +325,67 @@ def test_a_folder_without_a_state_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=f"empty holds no {STATE}"):
         Take(tmp_path / "empty").finished()
+
+
+def change_plain(folder, change):
+    """Save the take's state again with changed plain data."""
+    tensors, plain = load_state(folder / STATE)
+    change(plain)
+    save_state(folder / STATE, tensors, plain)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda plain: plain.pop("rollout"), "rollout"),
+        (lambda plain: plain["rollout"].pop("pending"), "rollout"),
+        (lambda plain: plain["rollout"].update(next_frame="8"), "rollout"),
+        (lambda plain: plain["rollout"].update(table=[1, 2]), "table"),
+        (lambda plain: plain["rollout"]["table"].pop("pinned"), "table"),
+        (lambda plain: plain.update(identity=3), "shape"),
+        (lambda plain: plain["identity"].update(shape=[1, 16, 2]), "shape"),
+        (lambda plain: plain["identity"].update(shape=[1, 16, 2, -2]), "shape"),
+        (lambda plain: plain.update(video=None), "video"),
+        (lambda plain: plain.update(version="one"), "version 'one'"),
+    ],
+)
+def test_a_state_that_is_not_complete_is_refused(record, change, part):
+    recorder = record("part")
+    recorder.start()
+    make(recorder, 2)
+    take = Take(recorder.folder)
+    assert take.finished() == 4
+    change_plain(take.folder, change)
+    with pytest.raises(ValueError, match=rf"take\.safetensors is damaged \((its )?{part}\): go on from another take"):
+        take.plain()
+
+
+def test_settings_that_are_not_complete_are_refused(record):
+    recorder = record("part")
+    recorder.start()
+    make(recorder, 2)
+    with pytest.raises(ValueError, match=r"part/take\.safetensors is damaged \(its settings\)"):
+        Take(recorder.folder).settings()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensors: tensors.pop("stream0.cache.key.1"), r"the take's state is damaged \(cache\.key\.1\)"),
+        (
+            lambda tensors: tensors.update({"stream0.cache.value.0": torch.zeros(2, 2)}),
+            r"the take's state is damaged \(cache\.value\.0\)",
+        ),
+        (lambda tensors: tensors.update(text=torch.full((1, 8, 16), torch.nan)), r"hold NaN .* \(first: text\)"),
+    ],
+)
+def test_a_state_without_its_tensors_is_refused(record, change, sentence):
+    recorder = record("part")
+    recorder.start()
+    make(recorder, 2)
+    path = recorder.folder / STATE
+    tensors, plain = load_state(path)
+    change(tensors)
+    save_state(path, tensors, plain)
+    with pytest.raises(ValueError, match=sentence):
+        resume(Take(recorder.folder), record("rest"))

@@ -172,3 +172,20 @@ def test_one_source_of_poses_is_wanted(given, message, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
     with pytest.raises(ValueError, match=message):
         WanCameraPathFromText.execute(length=0, **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[1, 2]", "text: the camera rows are no lists of numbers"),
+        ("[[[1, 2], [3]]]", "text: the camera poses are no table of numbers"),
+        (json.dumps([["x"] * 18]), "text: the camera poses are no table of numbers"),
+        ("[" + json.dumps([float("nan")] * 18) + "]", "text: the camera poses hold NaN or infinite numbers"),
+        ("[" * 100_000, "text: the text nests its lists"),
+        ("[1", "text: the text is not valid JSON"),
+        ('{"w2c": 3}', "text: the camera JSON holds no list of poses"),
+    ],
+)
+def test_text_that_is_no_path_is_refused(text, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        WanCameraPathFromText.execute(0, text)

@@ -349,3 +349,51 @@ def test_imported_recipe_runs(lora_folder):
     guider, _, sigmas, _ = run(LIGHTNING, wan_tiny.load(), wan_tiny.load(seed=1), recipe_json=text)
     assert guider.plan.table(sigmas) == [0, 1, 1, 1, 2, 2, 2, 2]
     assert isinstance(guider, comfy.samplers.CFGGuider)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": "4"}, "the recipe's steps is '4': give a whole number"),
+        ({"steps": True}, "the recipe's steps is 'True': give a whole number"),
+        ({"cfg": 3}, "the recipe's cfg is '3': give numbers in a list"),
+        ({"cfg": [1, "x"]}, "cfg is .* give numbers in a list"),
+        ({"cfg": [float("nan")]}, "cfg is .* give numbers in a list"),
+        ({"loras": "one"}, "the recipe's loras is 'one': give a list of texts"),
+        ({"multipliers": None}, "the recipe's multipliers is 'None': give text"),
+        ({"shift": []}, "the recipe's shift is .* give a number or null"),
+        ({"low_from": 1.5}, "the recipe's low_from is '1.5': give a whole number"),
+    ],
+)
+def test_a_recipe_of_other_kinds_of_values_is_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        recipes.from_json({"name": "a", "steps": 4} | change)
+
+
+@pytest.mark.parametrize("text", ["[1]", "17", "null", "{", "[" * 100_000, "<html>"])
+def test_a_recipe_that_is_no_json_object_is_refused(text):
+    model = wan_tiny.load()
+    positive, negative = PROMPTS.positive, PROMPTS.negative
+    with pytest.raises(ValueError, match=r"^recipe_json (is|nests)"):
+        WanRecipe.execute(model, positive, negative, next(iter(recipes.shipped())), 1.0, recipe_json=text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_inference_steps", "abc"),
+        ("num_inference_steps", [4]),
+        ("guidance_phases", {}),
+        ("guidance_scale", "high"),
+        ("switch_threshold", "nan"),
+        ("flow_shift", [5]),
+        ("settings_version", "two"),
+        ("model_switch_phase", "inf"),
+        ("activated_loras", 3),
+        ("activated_loras", "one.safetensors"),
+    ],
+)
+def test_settings_of_another_kind_are_named(key, value):
+    settings = {"num_inference_steps": 4, "guidance_phases": 2, "switch_threshold": 900, key: value}
+    with pytest.raises(ValueError, match=rf"^{key} is .* in the settings: it must be a (number|list)"):
+        wangp.read_settings(settings)

@@ -8,7 +8,7 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, RandomNoise, SamplerC
 from oner.ltx.ltx2 import conditioning
 from oner.ltx.ltx2.positions import keyframe_positions, reference_positions
 from oner.ltx.ltx2.reference_attention import ReferenceMask, group_references, weight_matrix
-from oner.ltx.ltx2.references import merge_factors, subsampled_frames, token_weights, whole_length
+from oner.ltx.ltx2.references import lora_factors, merge_factors, subsampled_frames, token_weights, whole_length
 from oner.ltx.ltx2.solvers import make_sampler
 from oner.ltx.ltx2.state import read_state, write_state
 from oner.samplers.packed import pack
@@ -146,3 +146,26 @@ def test_factor_one_is_no_demand():
     one, two = ({"reference_downscale_factor": factor} for factor in (1, 2))
     assert merge_factors([one, two])["reference_downscale_factor"] == 2
     assert merge_factors([two, one, two])["reference_downscale_factor"] == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "factor"),
+    [(None, 1), ("None", 1), ("", 1), (" ", 1), ("null", 1), ("1", 1), ("2", 2), ("2.0", 2), (" 4 ", 4), ("64", 64)],
+)
+def test_a_factor_of_the_metadata_is_read_as_it_is_written(written, factor):
+    metadata = {} if written is None else {"ss_reference_downscale_factor": written}
+    assert lora_factors(metadata) == {"reference_downscale_factor": factor, "reference_temporal_scale_factor": 1}
+
+
+@pytest.mark.parametrize("name", ["reference_downscale_factor", "reference_temporal_scale_factor"])
+@pytest.mark.parametrize("written", ["1.5", "abc", "0", "-1", "nan", "inf", "1e30", "65", "2,0", "[2]", "True"])
+def test_a_factor_that_is_no_whole_number_is_refused(name, written):
+    with pytest.raises(ValueError, match=rf"^{name} is .* in the LoRA's metadata: it must be a whole number from 1"):
+        lora_factors({name: written})
+
+
+def test_two_factors_of_one_name_must_agree():
+    twice = {"reference_downscale_factor": "2", "ss_reference_downscale_factor": "2.0"}
+    assert lora_factors(twice)["reference_downscale_factor"] == 2
+    with pytest.raises(ValueError, match="names reference_downscale_factor twice, as 2 and 3"):
+        lora_factors({**twice, "x.reference_downscale_factor": "3"})

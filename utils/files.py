@@ -235,7 +235,7 @@ def taken_by_core(
     """
     try:
         yield
-    except (torch.OutOfMemoryError, *passing):
+    except (torch.cuda.OutOfMemoryError, *passing):
         raise
     except STUMBLES as error:
         raise ValueError(f"{name} {what} ({_first_line(error)}): {AGAIN}, or choose another") from error

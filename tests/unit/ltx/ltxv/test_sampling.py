@@ -18,6 +18,7 @@ from oner.ltx.ltxv.guidance import LOOKUPS, GuidanceSchedule
 from oner.ltx.ltxv.guider import LTXVGuider
 from oner.ltx.ltxv.sampler import sample_ltxv
 from oner.ltx.ltxv.stg import MODES
+from oner.nodes.legacy_ltxvideo.tricks import FetaEnhance
 from oner.samplers.euler import solve_cfg_pp
 from oner.samplers.masked import MaskedSampler
 from tiny import write_models
@@ -420,3 +421,14 @@ def test_the_time_of_given_tokens(model, conds, latent):
     mask[:, :, 0] = 0.4
     given = {"samples": draw(1, 128, 3, 2, 3, seed=9), "noise_mask": mask}
     assert differs(model, conds, given, GuidanceSchedule.constant(3.0, 0.0, 1.0, ())) < 1e-6
+
+
+def test_enhanced_attention_after_plain(model, conds, latent):
+    """The same compiled model, first without the patch."""
+    through_core, cfg = compiled(model), GuidanceSchedule.constant(3.0, 0.0, 1.0, ())
+    run(through_core, conds, latent, cfg)
+    plain, result = (
+        run(FetaEnhance.execute(each, 4.0).result[0], conds, latent, cfg) for each in (model, through_core)
+    )
+    assert (result - plain).abs().max() / plain.abs().max() < 1e-6
+    assert (plain - run(model, conds, latent, cfg)).abs().max() > 1e-3

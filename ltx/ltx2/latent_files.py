@@ -7,6 +7,7 @@ tensor is JSON in the file's metadata.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from .state import parts_of
 FORMAT, VALUES = "oner_latent", "oner_values"  # keys of the metadata
 VERSION = "1"
 
+log = logging.getLogger("oner")
+
 _nested = need("comfy.nested_tensor", "NestedTensor")
 
 
 def save_latent(path: Path, latent: dict[str, Any], metadata: dict[str, str]) -> None:
-    """Write a LATENT whose values are tensors, numbers, texts and lists of them."""
+    """Write a LATENT: its tensors, and what is plain data; other values are named in the log."""
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
     for key, value in latent.items():
@@ -36,8 +39,10 @@ def save_latent(path: Path, latent: dict[str, Any], metadata: dict[str, str]) ->
             tensors |= {f"{key}.{i}": part for i, part in enumerate(parts_of(value))}
         elif isinstance(value, Tensor):
             tensors[key] = value
-        else:
+        elif _is_plain(value):
             values[key] = value
+        else:
+            log.warning("Oner: %s of the latent is %s and is not saved", key, type(value).__name__)
     # Views of one storage would be refused, and a copy each is what they stand for.
     stored = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()
@@ -66,3 +71,11 @@ def load_latent(path: Path) -> dict[str, Any]:
     if "samples" not in latent:
         raise ValueError(f"{path.name} holds no samples: save the latent again")
     return {**latent, INIT_OF: latent["samples"]} if "oner_init" in latent else latent
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...utils.latents import GUIDE_FRAMES, unconditioned, video_part, with_video_part
+from ...utils.latents import GUIDE_FRAMES, LEAD, unconditioned, video_part, with_video_part
 from ..node import Node
 
 
@@ -49,5 +49,6 @@ class LatentTemporalUpsample(Node):
                 f"upscale_model made {frames} latent frames of {video.shape[2]}, not {expected}: it is no temporal "
                 "upsampler; use LTXVLatentUpsampler for a spatial one"
             )
-        # Masks and starts were made for the old length.
-        return io.NodeOutput(with_video_part(unconditioned(latent), upsampled), 2 * fps)
+        # Masks, starts and the sound before a piece were made for the old length and rate.
+        kept = {key: value for key, value in unconditioned(latent).items() if key != LEAD}
+        return io.NodeOutput(with_video_part(kept, upsampled), 2 * fps)

@@ -113,6 +113,13 @@ def test_files_are_numbered_and_hold_the_graph(folders):
         assert file.metadata()["a"] == "1"
 
 
+def test_what_is_no_data_is_named_and_left_out(folders, caplog):
+    LTXSaveLatent.execute({**clip(), "of_another_pack": object(), "batch_index": [2]}, "a")
+    assert "of_another_pack of the latent is object and is not saved" in caplog.text
+    loaded = LTXLoadLatent.execute("a_00001_.latent [output]").result[0]
+    assert set(loaded) == {"samples", "batch_index"}
+
+
 @pytest.mark.parametrize("prefix", ["../a", "/tmp/a", "a/../../b", "C:/a", "a\\b", ""])
 def test_no_file_leaves_the_output_folder(folders, prefix):
     assert LTXSaveLatent.validate_inputs(prefix) is not True

@@ -393,6 +393,7 @@ def test_temporal_upsampling_refuses_appended_frames(files, loaded):
 def test_temporal_upsampling_gives_a_latent_that_can_be_conditioned(files, loaded):
     upscaler, start = load_upscaler(files["upscaler-temporal-x2"]), draw(1, 64, 64, 3)
     given = LTXImageToVideo.execute(loaded[1], start, {"samples": draw(1, 128, 3, 2, 2)}, 0.5).result[0]
+    given["oner_lead"] = torch.zeros(1, 0, 0, 0)
     result = LatentTemporalUpsample.execute(given, upscaler, loaded[1], 24.0).result[0]
     assert set(result) == {"samples"}
 

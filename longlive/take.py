@@ -232,7 +232,7 @@ def resume_video(
 ) -> list[tuple[int, int]] | None:
     """Copy the files' finished part and bring the decoder there; None if the take has no video yet."""
     sources = [take.folder / f"video_{i}.mp4" for i in range(recorder.rollout.shape[0])]
-    if not (plain["decoder"] and plain["decoder"]["frames"]) or not all(source.exists() for source in sources):
+    if not (plain["decoder"] and plain["decoder"]["frames"]) or not all(source.is_file() for source in sources):
         return None
     decoder, frames = recorder.decoder, latents.shape[2]
     if exact:

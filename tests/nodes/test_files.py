@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from harness import damage
 from harness.base import throw_away
-from harness.causal import tiny_prompts, wan_weights
+from harness.causal import tiny_prompts, tiny_vae, wan_weights
 from harness.executor import use_base
 from harness.raised import on_purpose
 from oner.longlive.presets import Settings
@@ -129,13 +129,13 @@ def load_causal(name="causal.safetensors", lora="none"):
 
 def roll(model):
     prompt = [[tiny_prompts()[:1], {"pooled_output": None}]]
-    return Rollout.execute(model, prompt, SETTINGS, 16, 16, 13, 5, 1.0, "t").args[4]
+    return Rollout.execute(model, prompt, SETTINGS, 16, 16, 13, 5, 1.0, "t", vae=tiny_vae()).args[4]
 
 
-def go_on(model):
+def go_on(model, vae=None):
     take = LongLiveLoadTake.execute("broken").args[0]
     prompt = [[tiny_prompts()[:1], {"pooled_output": None}]]
-    return Continue.execute(take, model, prompt, 21, "t")
+    return Continue.execute(take, model, prompt, 21, "t", vae=vae)
 
 
 class Clip:
@@ -257,6 +257,12 @@ TAKES = {
     ),
     "LongLive Continue Take": ("output/takes/broken/take.safetensors", lambda models: go_on(models["causal"])),
 }
+VIDEOS = {
+    "LongLive Continue Take, video": (
+        "output/takes/broken/video_0.mp4",
+        lambda models: go_on(models["causal"], tiny_vae()),
+    )
+}
 LATENTS = {
     "LongLive Continue Take, latents": ("output/takes/broken/latents.bin", lambda models: go_on(models["causal"]))
 }
@@ -290,6 +296,7 @@ KINDS = (
     (PICKLES, damage.PICKLES),
     (TAKES, {kind: harm for kind, harm in damage.WEIGHTS.items() if kind not in damage.CONTENT}),
     (LATENTS, damage.LATENTS),
+    (VIDEOS, damage.ANY),
     (TEXTS, damage.TEXTS),
 )
 CASES = [
@@ -300,6 +307,9 @@ CASES = [
 ]
 # what is right of a file although it was damaged
 FINE = {
+    "LongLive Continue Take, video | missing",  # it is decoded anew
+    "LongLive Continue Take, video | a folder",
+    "LongLive Continue Take, video | a link to itself",
     "Text Encoder Loader, projection | the other half",  # a projection may have no bias
     "LongLive Continue Take, latents | zeros",
     "LongLive Prompt Schedule, durations | missing",

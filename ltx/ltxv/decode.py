@@ -26,9 +26,16 @@ def with_decode_settings(vae: Any, timestep: float, noise_scale: float, seed: in
     The same seed is used for every tile of a tiled decode.
     """
     module = vae.first_stage_model
+    reflects = any(getattr(part, "padding_mode", "") == "reflect" for part in module.modules())
 
     class SeededDecode(type(module)):  # type: ignore[misc]
         def decode(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            height, width = x.shape[-2:]
+            if reflects and min(height, width) < 2:  # its convolutions mirror one latent pixel at each edge
+                raise ValueError(
+                    f"the VAE got {width}x{height} latent pixels to decode, it needs 2x2: "
+                    "use larger tiles, another overlap or a larger video"
+                )
             generator = torch.Generator().manual_seed(seed)
             noise = torch.randn(x.shape, generator=generator).to(x)
             return super().decode(compress_tones(torch.lerp(x, noise, noise_scale), tone_map), *args, **kwargs)

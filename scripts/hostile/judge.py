@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,12 @@ class Sandbox:
         return sorted(odd)
 
     def run(self, prompt: Prompt, before: Prompt, session: Any) -> Ending:
+        self.guard.take()  # of what else this process does
         ending = self.end_of(prompt, before, session)
+        if ending.how == "passed":  # what the pack let pass may have nothing to do with it
+            alone = self.end_of(without_passed(prompt, before, ending.node), before, session)
+            same = alone.how == "core's own" and alone.error == ending.error
+            ending = alone if same else replace(ending, how="raw")
         odd = self.guard.take() + self.changed()
         return Ending("outside", f"touched {odd[0]}, and {len(odd) - 1} more") if odd else ending
 
@@ -102,7 +107,7 @@ class Sandbox:
             return Ending("raw", own) if own else Ending("refused", str(error))
         except WorkflowError as error:
             how = judge(error.__cause__, error.node, prompt, touched(before, prompt))
-            said = describe(error.__cause__) if how == "raw" else str(error)
+            said = str(error) if how == "said" else describe(error.__cause__)
             return Ending(how, said, error.node)
         except Exception as error:  # of the executor itself
             return Ending("raw", describe(error))
@@ -113,16 +118,27 @@ def judge(error: BaseException | None, node: str, prompt: Prompt, changed: set[s
     """'said' for a sentence of the pack, "core's own" where the pack had no part, else 'raw'.
 
     The pack has a part in what a node of core raises when its code is on the way there, or when one of its nodes
-    let pass what was changed before it.
+    let pass what was changed before it: 'passed'.
     """
     if error is None:
         return "raw"
     if on_purpose(error):
         return "said"
-    between = [id for id in upstream(prompt, node) if is_ours(prompt[id]["class_type"])]
-    passed = any(upstream(prompt, id) & changed for id in between)
-    reached = bool(upstream(prompt, node) & changed)
-    return "core's own" if reached and not passed and not any(map(is_pack, frames_of(error))) else "raw"
+    if any(map(is_pack, frames_of(error))) or not upstream(prompt, node) & changed:
+        return "raw"
+    return "passed" if passed(prompt, node) & changed else "core's own"
+
+
+def passed(prompt: Prompt, node: str) -> set[str]:
+    """The nodes of the pack before a node, and all before those."""
+    ours = [id for id in upstream(prompt, node) if is_ours(prompt[id]["class_type"])]
+    return {each for id in ours for each in upstream(prompt, id)}
+
+
+def without_passed(prompt: Prompt, before: Prompt, node: str) -> Prompt:
+    """A prompt in which only what reaches a node without one of the pack on the way is changed."""
+    undone = passed(prompt, node)
+    return {id: before[id] if id in undone and id in before else each for id, each in prompt.items()}
 
 
 def frames_of(error: BaseException) -> list[traceback.FrameSummary]:

@@ -45,7 +45,6 @@ LANES = [
     Lane("graphs", [*PYTEST, *PARALLEL, "--dist", "loadscope", "tests/graphs"]),
     Lane("browser", [*PYTEST, "tests/browser"], chromium),
     Lane("parity", ["scripts/parity"]),
-    Lane("hostile", ["scripts/hostile"]),
     Lane("bench-ci", ["bench/counts.py"]),
     Lane("compat", ["scripts/compat", *OTHER_RELEASES]),
     Lane("gpu", [*PYTEST, "tests/gpu"], gpu),

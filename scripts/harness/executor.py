@@ -159,9 +159,13 @@ def raise_failure(executor: Any, prompt: dict[str, dict[str, Any]]) -> None:
 
 def read_slots(executor: Any, prompt: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
     """Outputs from the executor's cache; a node that ran over a list has a list per slot."""
-    slots = {}
-    for id in prompt:
-        entry = asyncio.run(executor.caches.outputs.get(id))
-        if entry is not None:
-            slots[id] = [values[0] if len(values) == 1 else values for values in entry.outputs]
+    slots: dict[str, list[Any]] = {}
+
+    async def read() -> None:  # gives nothing: asyncio.run makes text of what its task gives, tensors too
+        for id in prompt:
+            entry = await executor.caches.outputs.get(id)
+            if entry is not None:
+                slots[id] = [values[0] if len(values) == 1 else values for values in entry.outputs]
+
+    asyncio.run(read())
     return slots

@@ -19,7 +19,7 @@ from .judge import Ending, Guard, Sandbox
 LONGEST = 30.0  # seconds of one case
 START = 300.0  # seconds until a process is ready
 MEMORY = 16 * 2**30  # bytes of address space: what asks for more fails instead of taking the machine along
-STEPS = 4  # more than that of a tiny prompt are cut to so many
+STEPS = 2  # more than that of a tiny prompt are cut to so many
 SKIPPING = {"OnerLinearQuadraticSigmas"}  # skips some of its steps
 PLANTED = ["checkpoints", "loras", "vae", "diffusion_models", "latent_upscale_models"]  # folders with a canary
 Job = tuple[str, list[int]]  # workflow, cases of it

@@ -46,13 +46,16 @@ def check_inputs(inputs: list[io.Input], given: dict[str, Any], *, strict: bool 
     known = {each.id: each for each in inputs}
     if strict and (unknown := [name for name in given if name not in known]):
         raise ValueError(f"this node has no input {unknown[0]!r}: its inputs are {', '.join(known) or 'none'}")
-    return {name: _check(known[name], value) if name in known else value for name, value in given.items()}
+    unconnected = {name for name, value in given.items() if value is None and name in known and known[name].optional}
+    return {  # for what is not connected the default of `execute` holds
+        name: _check(known[name], value) if name in known else value
+        for name, value in given.items()
+        if name not in unconnected
+    }
 
 
 def _check(wanted: io.Input, value: Any) -> Any:
     if value is None:
-        if wanted.optional:
-            return None
         raise ValueError(f"{wanted.id} got nothing: the node it is connected to gave no {wanted.get_io_type()}")
     if isinstance(wanted, io.DynamicCombo.Input):
         options = {option.key: option.inputs for option in wanted.options}

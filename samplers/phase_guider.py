@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..utils.core import need
 from .compiled import telling
+from .fitting import need_fitting_latent
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
 
 samplers = need(
@@ -144,6 +145,7 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
         return self.second is not None and phase >= self.plan.second_from
 
     def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
+        need_fitting_latent(self.model_patcher.model, latent_image)
         first = self.model_patcher, self.model_options
         second = None if self.second is None else (self.second.model_patcher, self.second.model_options)
         self.phase = self.plan.phase_of(float(sigmas[0])) if len(sigmas) else 0

@@ -18,8 +18,26 @@ def compress_images(images: Tensor, crf: int) -> Tensor:
     if crf == 0:
         return images
     height, width = (size // 2 * 2 for size in images.shape[1:3])
+    if not height or not width:
+        raise ValueError(
+            f"the image is {images.shape[2]}x{images.shape[1]} pixels; compression needs 2x2: connect a larger image, "
+            "or set crf to 0"
+        )
     images = images[:, :height, :width, :3]
     return torch.stack([_round_trip(image, crf) for image in images])
+
+
+def need_room(images: Tensor, width: int, height: int, name: str) -> None:
+    """Raise ValueError if ComfyUI's centre crop of images [F, H, W, C] to the shape of a size would leave nothing."""
+    given_height, given_width = images.shape[1:3]
+    wide, wanted = given_width / given_height, width / height
+    left = given_width - 2 * round(max(0.0, (given_width - given_width * (wanted / wide)) / 2))
+    top = given_height - 2 * round(max(0.0, (given_height - given_height * (wide / wanted)) / 2))
+    if left < 1 or top < 1:
+        raise ValueError(
+            f"{name} is {given_width}x{given_height} pixels, which has nothing in the middle to fill {width}x{height}: "
+            "crop or pad it first"
+        )
 
 
 def fill_and_crop(images: Tensor, width: int, height: int) -> Tensor:

@@ -90,7 +90,11 @@ def check_latent(value: Any, name: str) -> dict[str, Any]:
     parts = list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples]  # type: ignore[union-attr]
     if not all(isinstance(part, Tensor) and part.numel() for part in parts):
         raise ValueError(f"{name} is {_kind(value)} without samples: connect a latent")
-    for part in parts:
+    mask = value.get("noise_mask")
+    masks = list(mask.unbind()) if getattr(mask, "is_nested", False) else [] if mask is None else [mask]
+    if not all(isinstance(each, Tensor) and each.numel() for each in masks):
+        raise ValueError(f"{name} has a noise_mask that is {_kind(mask)}: take it out, or set a mask with values")
+    for part in [*parts, *masks]:
         _need_finite(part, name)
     return value
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..samplers.phase_guider import check_falling
+from .checks import need_wan
 from .schedules import BOUNDARIES
 
 
@@ -24,6 +25,8 @@ def trained_boundary(model: Any) -> float:
 
 def check_pair(high: Any, low: Any) -> None:
     """Refuse two models that cannot be experts of one pair."""
+    need_wan(high, "model_high")
+    need_wan(low, "model_low")
     shapes = [tuple(model.model.diffusion_model.patch_embedding.weight.shape) for model in (high, low)]
     if shapes[0] != shapes[1]:
         raise ValueError(

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from ..utils.images import need_room
+
 TEMPORAL = 4  # pixel frames a latent frame, after the first
 
 
@@ -22,12 +24,14 @@ def latent_frames(length: int) -> int:
 
 def fit_images(images: Tensor, width: int, height: int) -> Tensor:
     """Scale to cover the size and crop the middle, as ComfyUI's Wan nodes do; [F, H, W, 3]."""
+    need_room(images, width, height, "an image")
     scaled = comfy.utils.common_upscale(images[..., :3].movedim(-1, 1), width, height, "bilinear", "center")
     return scaled.movedim(1, -1)
 
 
 def fit_masks(masks: Tensor, width: int, height: int) -> Tensor:
     """Scale masks [F, H, W] to cover the size and crop the middle."""
+    need_room(masks, width, height, "a mask")
     return comfy.utils.common_upscale(masks.unsqueeze(1), width, height, "bilinear", "center").squeeze(1)
 
 

@@ -35,6 +35,12 @@ def amplify_conditioning(conditioning: list, latent_format: Any, amplitude: floa
             )
         start = options.get("concat_mask_index", 0)  # a control video comes first
         image, mask = options["concat_latent_image"], options["concat_mask"]
+        channels = image.shape[1] - start
+        if channels != latent_format.latent_channels:
+            raise ValueError(
+                f"the conditioning holds images of {channels} channels, the model has {latent_format.latent_channels} "
+                "latent channels: connect the model that the conditioning was made for"
+            )
         kept = (mask.amax(dim=(0, 1, 3, 4)) == 0)[: image.shape[2]]
         part = amplify(latent_format.process_in(image[:, start:].clone()), amplitude, kept)
         amplified = torch.cat([image[:, :start], latent_format.process_out(part)], dim=1)

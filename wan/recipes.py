@@ -136,6 +136,8 @@ def check_recipe(recipe: Recipe) -> Recipe:
 
 def from_json(data: dict[str, Any]) -> Recipe:
     """A recipe from its JSON object; ValueError for unknown fields."""
+    if not isinstance(data, dict):
+        raise ValueError(f"a recipe is a JSON object with name and steps, this is {str(data)[:40]}: use WanGP Import")
     unknown = sorted(set(data) - set(FIELDS))
     if unknown:
         raise ValueError(f"a recipe has no fields {unknown}: the fields are {', '.join(FIELDS)}")

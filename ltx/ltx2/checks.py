@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...samplers.fitting import input_width, need_fitting_prompts
 from ..latents import AUDIO_LATENTS_PER_SECOND, SPATIAL, TEMPORAL
 from .state import State
 
@@ -14,6 +15,21 @@ def need_audio_video_model(model) -> None:
             f"model is {type(model.model).__name__}; this node needs an LTX-2, LTX-2.3 or LTX-2.5 model. For LTX-Video "
             "0.9.x use its own guider"
         )
+
+
+def need_prompts(model, **prompts: list) -> None:
+    """Raise ValueError unless CONDITIONINGs are as wide as what the model's text connectors read.
+
+    The projection of another generation gives another width, and core finds out in the first step alone.
+    """
+    network = model.model.diffusion_model
+    if network.caption_proj_before_connector:
+        widths = {network.cross_attention_dim + network.audio_cross_attention_dim}
+        own = input_width(network.caption_projection if hasattr(network, "caption_projection") else None)
+        widths |= {own} if own else set()
+    else:
+        widths = {2 * network.caption_channels, network.video_embeddings_connector.inner_dim}
+    need_fitting_prompts(prompts, widths, f"this {type(model.model).__name__}")
 
 
 def need_audio_vae(vae, name: str) -> None:

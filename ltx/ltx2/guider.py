@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...samplers.compiled import telling
+from ...samplers.fitting import need_fitting_latent
 from ...samplers.packed import pack, unpack
 from ...utils.core import need
 from .block_choice import with_exact_block
@@ -69,6 +70,7 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
         self.cfg = max(guidance.cfg for guidance in everything)  # for hooks and logs; guidance goes by modality
 
     def sample(self, noise, latent_image, *args, **kwargs):
+        need_fitting_latent(self.model_patcher.model, latent_image)
         need_one_batch(latent_image)
         self._need_one_reference(parts_of(latent_image)[0].shape[0])
         return super().sample(noise, latent_image, *args, **kwargs)

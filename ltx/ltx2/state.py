@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...utils.core import need
 from ...utils.latents import GUIDE_FRAMES, INIT, INIT_OF, OWN, UNWINDOWED, WINDOWED, unconditioned
+from ..checks import need_audio_latent, need_video_latent
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
 _utils = need("comfy.utils", "reshape_mask")
@@ -76,9 +77,11 @@ def read_state(latent: dict) -> State:
     Raises ValueError if its start belongs to other samples, or the batches differ.
     """
     clean = parts_of(latent["samples"])
-    if clean[0].ndim != 5 or (len(clean) > 1 and clean[1].ndim != 4):
-        shapes = ", ".join(str(tuple(part.shape)) for part in clean)
-        raise ValueError(f"latent has shape {shapes}; LTX needs a video latent [B, 128, T, H, W], audio second")
+    need_video_latent(clean[0])
+    for sound in clean[1:]:
+        need_audio_latent(sound)
+    if len(clean) > 2:
+        raise ValueError(f"latent has {len(clean)} parts; LTX-2 has two, video and audio: join these alone")
     init = _start_of(latent, clean)
     masks = [_mask(given, part) for given, part in zip(_given(latent, "noise_mask", clean), clean, strict=True)]
     unwindowed = _unwindowed(latent, clean, masks)

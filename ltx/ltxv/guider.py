@@ -12,6 +12,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ...samplers.fitting import input_width, need_fitting_latent, need_fitting_prompts
 from ...utils.core import need
 from .guidance import GuidanceEntry, GuidanceSchedule, combine, combine_pack
 from .stg import perturbs, with_perturbation
@@ -47,9 +48,15 @@ class LTXVGuider(comfy.samplers.CFGGuider):
         require_blocks(model, schedule)
         if "sampler_cfg_function" in model.model_options:
             raise ValueError("model carries a CFG function of another node; this guider computes CFG: remove that node")
+        width = input_width(model.model.diffusion_model.caption_projection)
+        need_fitting_prompts({"positive": positive, "negative": negative}, {width} if width else set(), "LTX-Video")
         super().__init__(model)
         self.set_conds(positive, negative)
         self.schedule, self.mode = schedule, mode
+
+    def sample(self, noise, latent_image, *args, **kwargs):
+        need_fitting_latent(self.model_patcher.model, latent_image)
+        return super().sample(noise, latent_image, *args, **kwargs)
 
     def predict_noise(self, x, timestep, model_options=None, seed=None) -> Tensor:  # noqa: ARG002 - CFGGuider's signature
         model_options = model_options or {}

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from comfy_extras.nodes_apg import APG
 
 from ...ltx.ltx2.block_choice import with_exact_block
-from ...ltx.ltx2.checks import need_audio_video_model, need_blocks
+from ...ltx.ltx2.checks import need_audio_video_model, need_blocks, need_prompts
 from ...ltx.ltx2.guidance import Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider
 from ...ltx.ltxv.guidance import GuidanceSchedule
@@ -205,6 +205,7 @@ class OldMultimodalGuider(Node):
     @classmethod
     def execute(cls, model, positive, negative, parameters, skip_blocks):
         need_audio_video_model(model)
+        need_prompts(model, positive=positive, negative=negative)
         blocks = parse_ltx2_blocks(skip_blocks)
         levels = {}
         for modality in ("VIDEO", "AUDIO"):

@@ -11,12 +11,14 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 from comfy_extras.nodes_lt import LTXVAddGuide, LTXVImgToVideo, LTXVPreprocess
 
+from ...ltx.checks import need_video_latent, need_video_vae
 from ...ltx.latents import SPATIAL
 from ...ltx.ltx2 import tracks as motion
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, whole_length
 from ...ltx.ltxv.conditions import append_guide
 from ...ltx.ltxv.segments import guide_frame
-from ...utils.latents import audio_part
+from ...utils.images import need_room
+from ...utils.latents import audio_part, video_part
 from ...utils.tracks import read_tracks
 from ..ltx.conditioning import LTXReferenceAudio, LTXReferenceVideo
 from ..ltx.hdr import BOTH, LTXHDRDecode
@@ -24,7 +26,7 @@ from ..ltx.ic_lora_guides import CUT, REFUSE, LaplacianBlend, LTXGrowMask, LTXIn
 from ..ltx.tracks import draw
 from ..node import Node
 from ..paths import output_prefix
-from .schemas import number, prompts, prompts_and_latent, schema, whole
+from .schemas import number, prompts, prompts_and_latent, schema, video_of, whole
 
 log = logging.getLogger("oner")
 
@@ -37,6 +39,8 @@ def crop_input(*, optional: bool = False) -> io.Combo.Input:
 
 
 def resize(images: torch.Tensor, width: int, height: int, interpolation: str, crop: str) -> torch.Tensor:
+    if crop == "center":
+        need_room(images, width, height, "image")
     pixels = images[..., :3].movedim(-1, 1)
     return comfy.utils.common_upscale(pixels, width, height, interpolation, crop).movedim(1, -1)
 
@@ -53,7 +57,7 @@ def prepare(images, width, height, crf, blur_radius, interpolation="bilinear", c
 
 def pixel_size(latent: dict) -> tuple[int, int]:
     """width, height"""
-    height, width = latent["samples"].shape[3:]
+    height, width = video_part(latent["samples"]).shape[3:]
     return width * SPATIAL, height * SPATIAL
 
 
@@ -81,6 +85,8 @@ class AddGuideAdvanced(Node):
     def execute(
         cls, positive, negative, vae, latent, image, frame_idx, strength, crf, blur_radius, interpolation, crop
     ):
+        video_of(latent, "latent")
+        need_video_vae(vae)
         image = prepare(image, *pixel_size(latent), crf, blur_radius, interpolation, crop)
         return LTXVAddGuide.execute(positive, negative, vae, latent, image, frame_idx, strength)
 
@@ -121,6 +127,7 @@ class ImgToVideoAdvanced(Node):
         crop,
         strength,
     ):
+        need_video_vae(vae)
         image = prepare(image, width, height, crf, blur_radius, interpolation, crop)
         return LTXVImgToVideo.execute(positive, negative, image, vae, width, height, length, batch_size, strength)
 
@@ -141,7 +148,7 @@ class AddLatentGuide(Node):
     @classmethod
     def execute(cls, vae, positive, negative, latent, guiding_latent, latent_idx, strength):  # noqa: ARG003 - the guide is encoded
         """A negative index lies before the clip: context that is seen and not shown."""
-        guide, clip = guiding_latent["samples"], latent["samples"]
+        guide, clip = video_of(guiding_latent, "guiding_latent"), video_of(latent, "latent")
         if guide.shape[3:] != clip.shape[3:]:
             raise ValueError(
                 f"guiding_latent is {tuple(guide.shape[3:])} latents high and wide, latent {tuple(clip.shape[3:])}: "
@@ -198,6 +205,7 @@ class AddVideoICLoRAGuide(Node):
             raise ValueError(f"latent_downscale_factor is {latent_downscale_factor:g}: use a whole number, such as 2")
         if use_tiled_encode:
             log.info("LTXAddVideoICLoRAGuide: tiles of %d, %d are left to ComfyUI's encoder", tile_size, tile_overlap)
+        need_video_latent(video_part(latent["samples"]))
         image = image[: whole_length(image.shape[0])]
         if crop == "disabled":
             image = resize(image, *pixel_size(latent), "bilinear", crop)

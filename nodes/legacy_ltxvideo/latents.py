@@ -6,13 +6,14 @@ import torch
 from comfy_api.latest import io
 from einops import rearrange
 
+from ...ltx.checks import need_video_vae
 from ...ltx.latents import TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
 from ...ltx.ltxv.segments import tile_ranges
 from ...utils.latents import clip_part, cross_fade, match_batches
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
 from ..node import Node
-from .schemas import number, schema, whole
+from .schemas import number, schema, video_of, whole
 
 STATISTICS = [number("target_mean", 0.0, -10.0, 10.0), number("target_std", 1.0, 0.0, 10.0)]
 STATISTICS += [number("percentile", 95.0, 50.0, 100.0)]
@@ -91,7 +92,7 @@ class SelectLatents(Node):
     @classmethod
     def execute(cls, samples, start_index, end_index):
         """`end_index` is part of the selection; both are clamped to the clip."""
-        count = samples["samples"].shape[2]
+        count = video_of(samples, "samples").shape[2]
         start, end = (index + count if index < 0 else index for index in (start_index, end_index))
         start, end = (max(0, min(index, count - 1)) for index in (start, end))
         if end < start:
@@ -121,6 +122,8 @@ class ImgToVideoConditionOnly(Node):
 
         if bypass:
             return io.NodeOutput(latent)
+        video_of(latent, "latent")
+        need_video_vae(vae)
         return LTXVImgToVideoInplace.execute(vae, image, latent, strength, False)
 
 
@@ -133,12 +136,23 @@ class AddLatents(Node):
     @classmethod
     def execute(cls, latents1, latents2):
         """Where one side alone has a mask, all of the other is to be generated."""
-        samples = match_batches(latents1["samples"], latents2["samples"], ("latents1", "latents2"))
-        both = [{**one, "samples": part} for one, part in zip((latents1, latents2), samples, strict=True)]
-        joined = {**latents1, "samples": torch.cat(samples, dim=2)}
+        first, second = video_of(latents1, "latents1"), video_of(latents2, "latents2")
+        first, second = match_batches(first, second, ("latents1", "latents2"))
+        need_same(first, second, 2)
+        both = [{**latents1, "samples": first}, {**latents2, "samples": second}]
+        joined = {**latents1, "samples": torch.cat([first, second], dim=2)}
         if any("noise_mask" in one for one in both):
             joined["noise_mask"] = torch.cat([full_mask(one) for one in both], dim=2)
         return io.NodeOutput(joined)
+
+
+def need_same(first: torch.Tensor, second: torch.Tensor, axis: int) -> None:
+    """Raise ValueError unless two latents are of one size but for `axis`, on which they are joined."""
+    shapes = [[size for at, size in enumerate(one.shape) if at != axis] for one in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"the latents are {tuple(first.shape)} and {tuple(second.shape)}: make them equal but for axis {axis}"
+        )
 
 
 def full_mask(latent: dict) -> torch.Tensor:
@@ -162,13 +176,15 @@ class LinearOverlapLatentTransition(Node):
 
     @classmethod
     def execute(cls, samples1, samples2, overlap, axis=0):
-        first, second = samples1["samples"], samples2["samples"]
-        if axis % first.ndim:
+        first, second = video_of(samples1, "samples1"), video_of(samples2, "samples2")
+        axis %= first.ndim
+        if axis:
             first, second = match_batches(first, second, ("samples1", "samples2"))
+        need_same(first, second, axis)
         shortest = min(first.shape[axis], second.shape[axis])
         if overlap > shortest:
             raise ValueError(f"overlap is {overlap} and one latent has {shortest} on axis {axis}: use {shortest}")
-        return io.NodeOutput({"samples": cross_fade(first, second.to(first), overlap, axis % first.ndim)})
+        return io.NodeOutput({"samples": cross_fade(first, second.to(first), overlap, axis)})
 
 
 class LinearOverlapLatentTransitionNode(LinearOverlapLatentTransition):
@@ -177,10 +193,14 @@ class LinearOverlapLatentTransitionNode(LinearOverlapLatentTransition):
 
 def decode_tiles(vae, latents, columns, rows, overlap, last_frame_fix, **frames):
     """Decoded frames of a latent cut into columns x rows; with `last_frame_fix` its last latent is decoded twice."""
+    video_of(latents)
+    need_video_vae(vae)
     samples = clip_part(latents)
     if last_frame_fix:
         samples = torch.cat([samples, samples[:, :, -1:]], dim=2)
     high, wide = (tile_ranges(samples.shape[axis], n, overlap)[0][1] for axis, n in ((3, rows), (4, columns)))
+    if min(high, wide) < 2:  # the decoder mirrors at its edges
+        raise ValueError(f"a tile is {wide}x{high} latents; decoding needs 2x2: use fewer tiles or a larger overlap")
     # core takes the height of a tile as tile_x
     images = vae.decode_tiled(samples, tile_x=high, tile_y=wide, overlap=overlap, **frames)
     images = rearrange(images, "... h w c -> (...) h w c")

@@ -11,6 +11,7 @@ import torch
 from comfy_api.latest import io
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 
+from ...ltx.checks import need_video_vae
 from ...ltx.latents import SPATIAL, TEMPORAL, VIDEO_CHANNELS, check_size, latent_frames
 from ...ltx.ltxv.segments import (
     Clip,
@@ -30,7 +31,7 @@ from ...ltx.ltxv.segments import (
 from ...utils.numbers import parse_numbers
 from ..node import Node
 from .guides import crop_input, prepare
-from .schemas import PromptList, number, prompts_and_latent, schema, whole
+from .schemas import PromptList, number, prompts_and_latent, schema, video_of, whole
 
 LOOPING_CRF = 30  # what the looping sampler compresses images with
 
@@ -48,13 +49,6 @@ def image_inputs(default: str = "") -> list:
 
 def clip_outputs(name: str) -> list[io.Output]:
     return [io.Latent.Output(display_name=name), *prompts_and_latent()[:2]]
-
-
-def video_of(latent: dict, name: str = "latents") -> torch.Tensor:
-    samples = latent["samples"]
-    if getattr(samples, "is_nested", False):
-        raise ValueError(f"{name} holds video and audio; the old samplers take video alone: separate them before")
-    return samples
 
 
 def read_frames(text: str, images: torch.Tensor | None, length: int) -> list[int]:
@@ -133,6 +127,7 @@ class BaseSampler(Node):
         blur=0,
     ):
         check_size(width, height, num_frames)
+        need_video_vae(vae)
         empty = torch.zeros(1, VIDEO_CHANNELS, latent_frames(num_frames), height // SPATIAL, width // SPATIAL)
         frames = read_frames(optional_cond_indices, optional_cond_images, num_frames)
         need_inside(frames, num_frames)
@@ -177,6 +172,7 @@ class ExtendSampler(Node):
         optional_cond_indices="",
         cond_image_strength=1.0,
     ):
+        need_video_vae(vae)
         old, overlap = video_of(latents), frame_overlap // TEMPORAL
         guiding = None if optional_guiding_latents is None else video_of(optional_guiding_latents, "guiding latents")
         if num_new_frames < 0 and guiding is None:
@@ -226,6 +222,7 @@ class InContextSampler(Node):
         optional_cond_indices="0",
     ):
         guiding = video_of(guiding_latents, "guiding_latents")
+        need_video_vae(vae)
         count = guiding.shape[2] if num_frames < 1 else latent_frames(num_frames)
         length = (count - 1) * TEMPORAL + 1
         frames = read_frames(optional_cond_indices, optional_cond_images, length)
@@ -281,6 +278,7 @@ class TiledSampler(Node):
         images_cond_strengths="0.9",
     ):
         whole_video = video_of(latents)
+        need_video_vae(vae)
         last = whole_video.shape[2] - 1
         length = last * TEMPORAL + 1
         frames = read_frames(optional_cond_indices, optional_cond_images, length)
@@ -383,6 +381,7 @@ class LoopingSampler(Node):
         optional_normalizing_latents=None,
     ):
         video = video_of(latents)
+        need_video_vae(vae)
         size, overlap = temporal_tile_size // TEMPORAL, temporal_overlap // TEMPORAL
         if overlap >= size:
             raise ValueError(

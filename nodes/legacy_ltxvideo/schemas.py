@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_api.latest import io
+from torch import Tensor
 
+from ...ltx.checks import need_video_latent
 from ...utils.inputs import check_conditioning
 
 
@@ -29,6 +31,15 @@ def number(name: str, default: float, low: float = 0.0, high: float = 100.0, **o
 
 def whole(name: str, default: int, low: int, high: int, step: int = 1, **options) -> io.Int.Input:
     return io.Int.Input(name, default=default, min=low, max=high, step=step, **options)
+
+
+def video_of(latent: dict, name: str = "latents") -> Tensor:
+    """The video latent [B, 128, T, H, W] of a LATENT without sound."""
+    samples = latent["samples"]
+    if getattr(samples, "is_nested", False):
+        raise ValueError(f"{name} holds video and audio; the old nodes take video alone: separate them before")
+    need_video_latent(samples, name)
+    return samples
 
 
 class PromptList(io.Conditioning.Input):

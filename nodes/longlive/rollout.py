@@ -23,6 +23,8 @@ from ...longlive.presets import UNBOUNDED, Settings
 from ...longlive.rollout import Rollout, block_noise
 from ...longlive.schedule import pixel_frame
 from ...longlive.take import Recorder, Take, make, resume
+from ...samplers.fitting import need_fitting_prompts
+from ...utils.images import need_room
 from ..node import Node
 from ..paths import PARENT, fill_prefix, new_take, take_name
 from .schedule import SettingsType
@@ -164,6 +166,8 @@ class Run:
             )
         if self.vae is not None:
             check_vae(self.vae, self.model)
+        prompts = {"positive": self.positive, **({"negative": self.negative} if self.negative else {})}
+        need_fitting_prompts(prompts, {self.model.model.diffusion_model.text_dim}, "the model")
         for name, on in (("compile", self.compile), ("cuda_graphs", self.cuda_graphs)):
             if on and self.settings.window == UNBOUNDED:
                 raise ValueError(f"{name} needs a bounded window: set window in LongLive Settings, or turn {name} off")
@@ -346,6 +350,7 @@ def encode_start(vae, image: torch.Tensor, width: int, height: int, block: int) 
 
 def encode_image(vae, image: torch.Tensor, width: int, height: int) -> torch.Tensor:
     """Latents [1, C, T, h, w] of frames scaled and cropped to the take's size."""
+    need_room(image, width, height, "start_image")
     pixels = comfy.utils.common_upscale(image[..., :3].movedim(-1, 1), width, height, "bilinear", "center")
     return vae.encode(pixels.movedim(1, -1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...ltx.ltx2.checks import need_audio_video_model, need_blocks
+from ...ltx.ltx2.checks import need_audio_video_model, need_blocks, need_prompts
 from ...ltx.ltx2.guidance import Binned, Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider, Switches
 from ...ltx.ltx2.presets import NEGATIVE_AUDIO, PRESETS, generation_of
@@ -165,6 +165,7 @@ class LTXMultimodalGuider(Node):
                 "the model carries a CFG function of its own (as RescaleCFG sets), which this guider replaces: remove "
                 "that node, or use CFGGuider"
             )
+        need_prompts(model, positive=positive, negative=negative)
         need_effect(Switches.of(model), video, audio)
         values = PRESETS[generation_of(model.model.diffusion_model) if preset == AUTO else preset]
         video = video or constant(values.video)

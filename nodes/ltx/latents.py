@@ -8,6 +8,7 @@ from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
 from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
+from ...ltx.checks import need_video_vae
 from ...ltx.latents import (
     AUDIO_BINS,
     AUDIO_CHANNELS,
@@ -133,13 +134,13 @@ class LTXStageHandOver(Node):
     @classmethod
     def check_lazy_status(cls, upscale_model, vae, latent=None, **_):
         """Check the models before the stage that fills `latent` is sampled."""
-        check_video_vae(vae)
+        need_video_vae(vae)
         check_spatial_upsampler(upscale_model)
         return ["latent"] if latent is None else []
 
     @classmethod
     def execute(cls, positive, latent, upscale_model, vae):
-        check_video_vae(vae)
+        need_video_vae(vae)
         check_spatial_upsampler(upscale_model)
         state, (positive,) = crop_sampled(latent, [positive])
         video = LTXVLatentUpsampler.execute({"samples": state.video.clean}, upscale_model, vae).result[0]["samples"]
@@ -206,15 +207,6 @@ class LTXStageOutput(Node):
         return io.NodeOutput(
             [{"samples": clip} for clip in video.split(1)],
             [{"samples": clip, "type": "audio"} for clip in audio.split(1)],
-        )
-
-
-def check_video_vae(vae) -> None:
-    if vae.latent_dim != 3 or vae.latent_channels != VIDEO_CHANNELS:
-        kind = "an audio VAE" if getattr(vae, "audio_sample_rate_output", None) else "another model's VAE"
-        raise ValueError(
-            f"vae is {kind} with {vae.latent_channels} latent channels; LTX video latents need the video VAE with "
-            f"{VIDEO_CHANNELS}: connect the vae output of LTX Model Loader"
         )
 
 

@@ -11,6 +11,7 @@ import folder_paths
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ...ltx.checks import need_video_vae
 from ...ltx.generation import LTX_2_5, detect_generation, has_part, need_core_for_2_5
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltx2.checks import need_audio_vae
@@ -20,7 +21,6 @@ from ...utils import files
 from ..node import Node
 from ..paths import model_file
 from .conditioning import ICLoRAParameters
-from .latents import check_video_vae
 
 FOLDERS = ("checkpoints", "diffusion_models")
 OWN = "of the model file"
@@ -138,7 +138,7 @@ class LTXModelLoader(Node):
         own_vae = vae_name == OWN and has_part(keys, "vae.")
         if vae_name != OWN:
             vae = load_vae(model_file("vae", vae_name, "vae_name"))
-            check_video_vae(vae)
+            need_video_vae(vae, "vae_name")
         if audio_vae_name != OWN:
             audio_vae = load_vae(model_file("vae", audio_vae_name, "audio_vae_name"))
             need_audio_vae(audio_vae, "audio_vae_name")

@@ -38,4 +38,4 @@ class LTXNoise(Node):
 
     @classmethod
     def execute(cls, noise_seed, sigmas=None):
-        return io.NodeOutput(LatentNoise(noise_seed, None if sigmas is None else float(sigmas[0])))
+        return io.NodeOutput(LatentNoise(noise_seed, None if sigmas is None or not len(sigmas) else float(sigmas[0])))

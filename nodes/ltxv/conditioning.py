@@ -6,9 +6,11 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ...ltx.latents import SPATIAL, TEMPORAL, VIDEO_CHANNELS
+from ...ltx.checks import need_video_latent, need_video_vae
+from ...ltx.latents import SPATIAL, TEMPORAL
 from ...ltx.ltxv.conditions import append_guide, mix_into_frames
 from ...ltx.ltxv.sampler import appended_frames
+from ...utils.images import need_room
 from ...utils.latents import GUIDE_FRAMES
 from ..node import Node
 
@@ -38,17 +40,13 @@ def require_clip_length(frames: int, start: int) -> None:
 def encode_frames(vae, image: torch.Tensor, latent: torch.Tensor, start: int) -> torch.Tensor:
     """Crop, resize and encode frames [F, H, W, C] for a latent [B, 128, T, H, W]."""
     height, width = (side * SPATIAL for side in latent.shape[3:])
+    need_room(image, width, height, "image")
     pixels = comfy.utils.common_upscale(image[..., :3].movedim(-1, 1), width, height, "bilinear", "center")
     pixels = pixels.movedim(1, -1)
     later_clip = start > 0 and len(pixels) > 1
     if later_clip:  # the first latent of an encoding covers one frame: spend it on a copy and drop it
         pixels = torch.cat([pixels[:1], pixels])
     content = vae.encode(pixels)
-    if content.ndim != 5 or content.shape[1] != VIDEO_CHANNELS or content.shape[3:] != latent.shape[3:]:
-        raise ValueError(
-            f"vae gives a latent {tuple(content.shape)} for {width}x{height} pixels; LTX-Video needs 128 channels at "
-            "1/32 of the size: connect the VAE of LTX-Video"
-        )
     return content[:, :, 1:] if later_clip else content
 
 
@@ -105,13 +103,15 @@ class LTXVImageGuide(Node):
         samples = latent["samples"]
         if getattr(samples, "is_nested", False):
             raise ValueError("latent holds video and audio (LTX-2); this node is for LTX-Video 0.9.x latents")
+        need_video_latent(samples)
+        need_video_vae(vae)
         guides = appended_frames({"positive": [options for _, options in positive]}, samples)
         length = (samples.shape[2] - guides - 1) * TEMPORAL + 1
         start = resolve_frame(frame, len(image), length)
         require_clip_length(len(image), start)
         content = encode_frames(vae, image, samples, start)
         if start == 0:
-            first_sigma = 1.0 if sigmas is None else float(sigmas[0])
+            first_sigma = 1.0 if sigmas is None or not len(sigmas) else float(sigmas[0])
             return io.NodeOutput(positive, negative, mix_into_frames(latent, content, strength, first_sigma))
         positive, negative, latent = append_guide(positive, negative, latent, content, start, strength)
         return io.NodeOutput(positive, negative, {**latent, GUIDE_FRAMES: guides + content.shape[2]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...ltx.checks import need_video_latent, need_video_vae
 from ...utils.latents import GUIDE_FRAMES, LEAD, unconditioned, video_part, with_video_part
 from ..node import Node
 
@@ -42,6 +43,8 @@ class LatentTemporalUpsample(Node):
                 "clip: remove them with LTX Crop, or LTXVCropGuides for LTX-Video, before this node"
             )
         video = video_part(latent["samples"])
+        need_video_latent(video)
+        need_video_vae(vae)
         upsampled = LTXVLatentUpsampler.execute({"samples": video}, upscale_model, vae).result[0]["samples"]
         frames, expected = upsampled.shape[2], 2 * video.shape[2] - 1
         if frames != expected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...wan.checks import need_vae
 from ...wan.conditioning import FunInputs, apply, check_camera, check_inputs, check_size, prepare
 from ...wan.layouts import read_layout
 from ...wan.motion import amplify_conditioning
@@ -155,11 +156,7 @@ class WanFunConditioning(Node):
         warnings = check_inputs(layout, given, length)
         if camera is not None:
             check_camera(camera, width, height, length)
-        if vae.latent_channels != layout.latent_channels:
-            raise ValueError(
-                f"the VAE has {vae.latent_channels} latent channels; {layout.name} needs {layout.latent_channels}: "
-                f"load the Wan {'2.2' if layout.latent_channels == 48 else '2.1'} VAE"
-            )
+        need_vae(vae, layout.latent_channels, layout.name)
         if end_percent <= start_percent and (given.control_video is not None or camera is not None):
             warnings.append(f"end_percent {end_percent} is not above start_percent {start_percent}: control is off")
         prepared = prepare(

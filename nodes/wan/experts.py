@@ -7,6 +7,7 @@ import logging
 from comfy_api.latest import io
 
 from ...samplers.phase_guider import Phase, PhaseGuider, PhasePlan
+from ...wan.checks import need_prompts
 from ...wan.experts import check_pair
 from ...wan.lint import lint
 from ..node import Node
@@ -161,6 +162,7 @@ class WanExpertsGuider(Node):
             low - 1,
             zero_init_steps,
         )
+        need_prompts(model_high, positive=positive, negative=negative)
         guider = PhaseGuider(model_high, whole, model_low)
         guider.set_conds(positive, negative)
         cfgs = tuple(phase.cfg for phase in whole.phases)

@@ -13,6 +13,7 @@ from ...samplers.flow_solvers import FLOW_SOLVERS, flow_sampler
 from ...samplers.lora_schedule import ScheduledLora, add_scheduled_lora
 from ...samplers.phase_guider import PhaseGuider
 from ...wan import recipes, wangp
+from ...wan.checks import need_prompts
 from ...wan.experts import check_pair
 from ...wan.lint import lint
 from ...wan.lora_files import read_patches
@@ -114,6 +115,7 @@ class WanRecipe(Node):
             sampler = flow_sampler(chosen.solver)
         else:
             sampler = comfy.samplers.ksampler(chosen.solver)
+        need_prompts(model, positive=positive, negative=negative)
         guider = PhaseGuider(model, chosen.plan, model_low)
         guider.set_conds(positive, negative)
         report += [f"warning: {text}" for text in lint(model, positive, negative, ())]

@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ...wan import vace as composer
+from ...wan.checks import need_vae
 from ...wan.conditioning import nearest
 from ...wan.layouts import model_base
 from ..node import Node
@@ -155,6 +156,7 @@ class WanVACEComposer(Node):
                 raise ValueError(f"{name} is {value}; VACE needs multiples of 16: use {nearest(value, 16)}")
         if length % 4 != 1:
             raise ValueError(f"length is {length}; Wan needs 4k+1 frames: use {nearest(length, 4, 1)}")
+        need_vae(vae, model.model.latent_format.latent_channels, "VACE")
         if control_video is None and (control_mask is not None or control_video_2 is not None or keep_frames.strip()):
             raise ValueError("control_mask, control_video_2 and keep_frames need a control_video: connect one")
         canvas = composer.make_canvas(width, height, outpaint)

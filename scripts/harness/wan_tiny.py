@@ -45,7 +45,7 @@ class MeanVAE:
     """A VAE whose latents are mean colours of blocks and frame groups times a fixed tint; remembers what it encoded."""
 
     def __init__(self, channels: int = 16):
-        self.latent_channels = channels
+        self.latent_channels, self.latent_dim = channels, 3
         self.factor = 16 if channels == 48 else 8
         self.tint = torch.linspace(-1, 1, channels * 3).view(channels, 3)
         self.encoded: list[Tensor] = []

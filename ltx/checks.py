@@ -1,0 +1,37 @@
+"""What nodes of every LTX generation refuse before any work: VAEs and latents of other models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .latents import AUDIO_BINS, AUDIO_CHANNELS, VIDEO_CHANNELS
+
+
+def need_video_vae(vae: Any, name: str = "vae") -> None:
+    """Raise ValueError unless a VAE makes LTX video latents; `name` is the input it came through."""
+    if vae.latent_dim != 3 or vae.latent_channels != VIDEO_CHANNELS:
+        kind = "an audio VAE" if getattr(vae, "audio_sample_rate_output", None) else "another model's VAE"
+        raise ValueError(
+            f"{name} is {kind} with {vae.latent_channels} latent channels; LTX video latents need the video VAE with "
+            f"{VIDEO_CHANNELS}: connect the vae output of LTX Model Loader"
+        )
+
+
+def need_video_latent(video: Tensor, name: str = "latent") -> None:
+    """Raise ValueError unless a tensor is an LTX video latent [B, 128, T, H, W]."""
+    if video.ndim != 5 or video.shape[1] != VIDEO_CHANNELS:
+        raise ValueError(
+            f"{name} has shape {tuple(video.shape)}; an LTX video latent is [B, {VIDEO_CHANNELS}, T, H, W]: connect a "
+            "latent of LTX Empty Latent or of an LTX VAE"
+        )
+
+
+def need_audio_latent(audio: Tensor, name: str = "latent") -> None:
+    """Raise ValueError unless a tensor is an LTX-2 audio latent [B, 8, A, 16]."""
+    if audio.ndim != 4 or audio.shape[1] != AUDIO_CHANNELS or audio.shape[3] != AUDIO_BINS:
+        raise ValueError(
+            f"{name} has sound of shape {tuple(audio.shape)}; an LTX-2 audio latent is [B, {AUDIO_CHANNELS}, A, "
+            f"{AUDIO_BINS}]: encode a sound with LTX Encode Audio"
+        )

@@ -33,8 +33,13 @@ def with_video_part(latent: dict[str, Any], video: Tensor) -> dict[str, Any]:
 
 
 def clip_part(latent: dict[str, Any]) -> Tensor:
-    """The video latent without appended frames (keyframes, references), where the LATENT counts them."""
+    """The video latent [B, C, T, H, W] without appended frames (keyframes, references), where the LATENT counts them.
+
+    Raises ValueError for an image's latent.
+    """
     video = video_part(latent["samples"])
+    if video.ndim != 5:
+        raise ValueError(f"the latent has shape {tuple(video.shape)}: connect a video latent [B, C, T, H, W]")
     return video[:, :, : video.shape[2] - latent.get(GUIDE_FRAMES, 0)]
 
 

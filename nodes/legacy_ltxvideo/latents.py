@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from einops import rearrange
 
 from ...ltx.checks import need_video_vae
-from ...ltx.latents import TEMPORAL
+from ...ltx.latents import SPATIAL, TEMPORAL
 from ...ltx.ltxv.conditions import frame_mask
 from ...ltx.ltxv.segments import tile_ranges
+from ...utils.images import need_room
 from ...utils.latents import clip_part, cross_fade, match_batches
 from ..any.latent_statistics import LatentAdaIN, LatentNormalise, PerStepAdaIN, PerStepNormalise
 from ..node import Node
@@ -122,8 +123,9 @@ class ImgToVideoConditionOnly(Node):
 
         if bypass:
             return io.NodeOutput(latent)
-        video_of(latent, "latent")
+        height, width = video_of(latent, "latent").shape[3:]
         need_video_vae(vae)
+        need_room(image, width * SPATIAL, height * SPATIAL, "image")
         return LTXVImgToVideoInplace.execute(vae, image, latent, strength, False)
 
 

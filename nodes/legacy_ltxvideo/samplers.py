@@ -6,6 +6,7 @@ They take any guider and video latents without sound. The maths is in ltx/ltxv/s
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from comfy_api.latest import io
@@ -55,7 +56,10 @@ def read_frames(text: str, images: torch.Tensor | None, length: int) -> list[int
     """A frame for each image, from '0, 40, -1'; the first one for a single image without text."""
     if images is None:
         return []
-    frames = [int(number) for number in parse_numbers(text or "0", "optional_cond_indices")]
+    numbers = parse_numbers(text or "0", "optional_cond_indices")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"optional_cond_indices is '{text[:40]}': write frame numbers, such as 0, 40, -1")
+    frames = [int(number) for number in numbers]
     if len(frames) != images.shape[0]:
         raise ValueError(
             f"optional_cond_indices names {len(frames)} frames for {images.shape[0]} images: name one each"

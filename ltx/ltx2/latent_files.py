@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...utils import files
 from ...utils.core import need
 from ...utils.latents import INIT_OF
 from .state import parts_of
@@ -52,12 +52,7 @@ def save_latent(path: Path, latent: dict[str, Any], metadata: dict[str, str]) ->
 
 def load_latent(path: Path) -> dict[str, Any]:
     """The LATENT of a file. Raises ValueError for a file that is none."""
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise ValueError(f"{path.name} is damaged or no safetensors file ({error}): save the latent again") from error
+    (_, metadata), tensors = files.read_header(path), files.read_tensors(path)
     if metadata.get(FORMAT) != VERSION:
         other = " ComfyUI's Load Latent reads it" if "latent_tensor" in tensors else " choose a file of LTX Save Latent"
         raise ValueError(f"{path.name} was not saved by LTX Save Latent:{other}")
@@ -67,7 +62,7 @@ def load_latent(path: Path) -> dict[str, Any]:
     latent: dict[str, Any] = {
         key: _nested.NestedTensor(parts) if f"{key}.0" in tensors else parts[0] for key, parts in groups.items()
     }
-    latent |= json.loads(metadata.get(VALUES, "{}"))
+    latent |= files.parse_object(metadata.get(VALUES, "{}"), f"the metadata of {path.name}")
     if "samples" not in latent:
         raise ValueError(f"{path.name} holds no samples: save the latent again")
     return {**latent, INIT_OF: latent["samples"]} if "oner_init" in latent else latent

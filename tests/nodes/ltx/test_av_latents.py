@@ -144,7 +144,7 @@ def test_other_files_are_refused(folders):
     (place / "damaged.latent").write_bytes(b"<!DOCTYPE html>" * 9)
     save_file({"latent_tensor": torch.zeros(1)}, place / "core.latent")
     save_file({"x": torch.zeros(1)}, place / "other.latent")
-    with pytest.raises(ValueError, match=r"damaged.latent is damaged or no safetensors file"):
+    with pytest.raises(ValueError, match=r"damaged.latent is an HTML page"):
         LTXLoadLatent.execute("damaged.latent")
     with pytest.raises(ValueError, match="ComfyUI's Load Latent reads it"):
         LTXLoadLatent.execute("core.latent")

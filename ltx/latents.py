@@ -19,11 +19,8 @@ def latent_frames(length: int) -> int:
 
 
 def audio_latent_frames(length: int, fps: float) -> int:
-    """Audio latent frames for `length` pixel frames, rounded as ltx-core rounds (ComfyUI's own node rounds up).
-
-    At least 1: a single frame at 50 frames a second or more rounds to none, which no model takes.
-    """
-    return max(1, round(length / fps * AUDIO_LATENTS_PER_SECOND))
+    """Audio latent frames for `length` pixel frames, rounded as ltx-core rounds (ComfyUI's own node rounds up)."""
+    return round(length / fps * AUDIO_LATENTS_PER_SECOND)
 
 
 def check_size(width: int, height: int, length: int, *, multiple: int = SPATIAL) -> None:

@@ -23,6 +23,8 @@ def read_tracks(text: str) -> list[Tensor]:
 
 def _documents(text: str) -> list:
     text = text.strip().replace("'", '"')
+    if not text:
+        return []
     try:
         return [parse_json(text, "the text of the tracks")]
     except ValueError:

@@ -52,7 +52,7 @@ def encode_sound(vae, audio: dict, length: int, fps: float) -> Tensor:
     The sound is resampled once, to the rate of the VAE (core's encode node resamples twice). What lies behind the clip
     is cut before: the VAE looks back in time alone, and the spectrogram a hundredth of a second ahead.
     """
-    wanted = audio_latent_frames(length, fps)
+    wanted = max(1, audio_latent_frames(length, fps))
     rate = audio["sample_rate"]
     waveform = audio["waveform"][..., : math.ceil((wanted / AUDIO_LATENTS_PER_SECOND + MARGIN) * rate)]
     latent = encode_waveform(vae, long_enough(waveform, rate), rate)

@@ -93,7 +93,7 @@ class SelectLatents(Node):
     @classmethod
     def execute(cls, samples, start_index, end_index):
         """`end_index` is part of the selection; both are clamped to the clip."""
-        count = video_of(samples, "samples").shape[2]
+        count = frames_of(samples, "samples").shape[2]
         start, end = (index + count if index < 0 else index for index in (start_index, end_index))
         start, end = (max(0, min(index, count - 1)) for index in (start, end))
         if end < start:
@@ -138,7 +138,7 @@ class AddLatents(Node):
     @classmethod
     def execute(cls, latents1, latents2):
         """Where one side alone has a mask, all of the other is to be generated."""
-        first, second = video_of(latents1, "latents1"), video_of(latents2, "latents2")
+        first, second = frames_of(latents1, "latents1"), frames_of(latents2, "latents2")
         first, second = match_batches(first, second, ("latents1", "latents2"))
         need_same(first, second, 2)
         both = [{**latents1, "samples": first}, {**latents2, "samples": second}]
@@ -146,6 +146,16 @@ class AddLatents(Node):
         if any("noise_mask" in one for one in both):
             joined["noise_mask"] = torch.cat([full_mask(one) for one in both], dim=2)
         return io.NodeOutput(joined)
+
+
+def frames_of(latent: dict, name: str) -> torch.Tensor:
+    """The video latent [B, C, T, H, W] of a LATENT of any model, without sound."""
+    samples = latent["samples"]
+    if getattr(samples, "is_nested", False) or samples.ndim != 5:
+        raise ValueError(
+            f"{name} is no latent of a video alone: separate video and sound before, and connect the video"
+        )
+    return samples
 
 
 def need_same(first: torch.Tensor, second: torch.Tensor, axis: int) -> None:
@@ -178,7 +188,7 @@ class LinearOverlapLatentTransition(Node):
 
     @classmethod
     def execute(cls, samples1, samples2, overlap, axis=0):
-        first, second = video_of(samples1, "samples1"), video_of(samples2, "samples2")
+        first, second = frames_of(samples1, "samples1"), frames_of(samples2, "samples2")
         axis %= first.ndim
         if axis:
             first, second = match_batches(first, second, ("samples1", "samples2"))

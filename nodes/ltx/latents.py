@@ -102,7 +102,7 @@ class LTXEmptyLatent(Node):
         video = torch.zeros(batch_size, VIDEO_CHANNELS, latent_frames(length), rows, columns, device=device)
         if not audio:
             return io.NodeOutput({"samples": video})
-        frames = audio_latent_frames(length, fps)
+        frames = max(1, audio_latent_frames(length, fps))  # one frame at 50 fps rounds to none, which no model takes
         sound = torch.zeros(batch_size, AUDIO_CHANNELS, frames, AUDIO_BINS, device=device)
         return io.NodeOutput({"samples": NestedTensor((video, sound))})
 

@@ -66,7 +66,7 @@ def load_model(folder: Path, name: str) -> Any:
 class StandInVAE:
     """The 5B VAE cannot be tiny: average colour of 16x16 blocks and of groups of frames, through one matrix."""
 
-    latent_channels = 48
+    latent_channels, latent_dim = 48, 3
 
     def __init__(self, path: Path):
         tensors = load_tensors(path)

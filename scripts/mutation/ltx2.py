@@ -321,7 +321,7 @@ FAULTS = (
     Fault(
         "LTX: an audio VAE accepted as the video's",
         "nodes/ltx/loaders.py",
-        "            check_video_vae(vae)\n",
+        '            need_video_vae(vae, "vae_name")\n',
         "",
         ("tests/nodes/ltx/test_ltx25.py",),
     ),

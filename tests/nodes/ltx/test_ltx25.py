@@ -92,7 +92,7 @@ def test_a_vae_file_is_taken_instead_of_the_model_files_own(files):
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [
-        (("ltx-2.5-audio-vae", OWN), "vae is an audio VAE with 8 latent channels"),
+        (("ltx-2.5-audio-vae", OWN), "vae_name is an audio VAE with 8 latent channels"),
         ((OWN, "ltx-vae"), "audio_vae_name is VideoVAE: load an LTX-2 audio VAE"),
     ],
 )

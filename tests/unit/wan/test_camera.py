@@ -178,9 +178,9 @@ def test_one_source_of_poses_is_wanted(given, message, tmp_path, monkeypatch):
     ("text", "sentence"),
     [
         ("[1, 2]", "text: the camera rows are no lists of numbers"),
-        ("[[[1, 2], [3]]]", "text: the camera poses are no table of numbers"),
-        (json.dumps([["x"] * 18]), "text: the camera poses are no table of numbers"),
-        ("[" + json.dumps([float("nan")] * 18) + "]", "text: the camera poses hold NaN or infinite numbers"),
+        ("[[[1, 2], [3]]]", "text: the camera poses differ in shape or hold what is no number"),
+        (json.dumps([["x"] * 18]), "text: the camera poses differ in shape or hold what is no number"),
+        ("[" + json.dumps([float("nan")] * 18) + "]", "text: camera pose 1 holds a value that is not finite"),
         ("[" * 100_000, "text: the text nests its lists"),
         ("[1", "text: the text is not valid JSON"),
         ('{"w2c": 3}', "text: the camera JSON holds no list of poses"),

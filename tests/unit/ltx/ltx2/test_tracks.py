@@ -34,7 +34,7 @@ def test_every_way_to_write_tracks_is_read(text):
     ("text", "words"),
     [
         ("", "there is no track"),
-        ("[[", "not JSON"),
+        ("[[", "not valid JSON"),
         ("[]", "track 1 is empty"),
         ('[[{"x": 1, "y": 2}], []]', "track 2 is empty"),
         ('[[{"x": 1}]]', "track 1 is .* needs x and y"),

@@ -40,6 +40,14 @@ def need_room(images: Tensor, width: int, height: int, name: str) -> None:
         )
 
 
+def fit_length(frames: Tensor, length: int) -> Tensor:
+    """Trim to `length` or hold the last frame, along dim 0."""
+    missing = length - frames.shape[0]
+    if missing <= 0:
+        return frames[:length]
+    return torch.cat([frames, frames[-1:].expand(missing, *frames.shape[1:])])
+
+
 def fill_and_crop(images: Tensor, width: int, height: int) -> Tensor:
     """Images scaled until they cover width x height, then cut around the centre."""
     scale = max(height / images.shape[1], width / images.shape[2])

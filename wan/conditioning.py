@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..utils.core import need
+from ..utils.images import fit_length
 from . import camera_5b
-from .frames import fit_images, fit_length, fit_masks, latent_frames, lay_out, mask_latents
+from .frames import fit_images, fit_masks, latent_frames, lay_out, mask_latents
 from .layouts import CAMERA_CHANNELS, CLIP_WIDTH, WanLayout
 
 conds = need("comfy.conds", "CONDRegular.process_cond")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from ..utils.images import need_room
+from ..utils.images import fit_length, need_room
 
 TEMPORAL = 4  # pixel frames a latent frame, after the first
 
@@ -33,14 +33,6 @@ def fit_masks(masks: Tensor, width: int, height: int) -> Tensor:
     """Scale masks [F, H, W] to cover the size and crop the middle."""
     need_room(masks, width, height, "a mask")
     return comfy.utils.common_upscale(masks.unsqueeze(1), width, height, "bilinear", "center").squeeze(1)
-
-
-def fit_length(frames: Tensor, length: int) -> Tensor:
-    """Trim to `length` or hold the last frame, along dim 0."""
-    missing = length - frames.shape[0]
-    if missing <= 0:
-        return frames[:length]
-    return torch.cat([frames, frames[-1:].expand(missing, *frames.shape[1:])])
 
 
 def lay_out(

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from ..utils.images import fit_length
 from .conditioning import encode, latent_zeros
 from .frame_lists import parse_kept, parse_positions
-from .frames import fit_images, fit_length, fit_masks, latent_frames
+from .frames import fit_images, fit_masks, latent_frames
 
 GREY, WHITE = 0.5, 1.0
 FACTOR = 8  # pixels to a latent

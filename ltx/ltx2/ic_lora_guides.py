@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from ...utils import pyramid
-from ...utils.images import fill_and_crop
+from ...utils import images, pyramid
 from ..latents import TEMPORAL
 
 GREEN = (102 / 255, 255 / 255, 0.0)
@@ -27,21 +26,25 @@ def nearest_size(width: int, height: int, multiple: int) -> tuple[int, int]:
     return width, height
 
 
-def fit_length(frames: Tensor, length: int, temporal_scale: int = 1) -> Tensor:
+def fit_length(frames: Tensor, length: int, temporal_scale: int = 1, *, repeat: bool = False) -> Tensor:
     """The first `length` frames of [F, ...], or for 0 as many as fit; a multiple of 8 * temporal_scale, plus 1.
 
-    Raises ValueError if `length` is no such number, or there are fewer frames.
+    With `repeat` the last frame fills up what is missing, for 0 up to the next such number.
+    Raises ValueError if `length` is no such number, or there are fewer frames and none may be repeated.
     """
     step, given = TEMPORAL * temporal_scale, frames.shape[0]
-    if length == 0:
-        return frames[: (given - 1) // step * step + 1]
-    if (length - 1) % step:
+    fitting = (given - 1) // step * step + 1
+    if length and (length - 1) % step:
         below = (length - 1) // step * step + 1
         raise ValueError(f"length is {length}; LTX needs {step}k+1 frames here: use {below} or {below + step}")
+    if repeat:
+        return images.fit_length(frames, length or -(-(given - 1) // step) * step + 1)
     if given < length:
-        fitting = (given - 1) // step * step + 1
-        raise ValueError(f"the video has {given} frames and length is {length}: use {fitting} or less")
-    return frames[:length]
+        raise ValueError(
+            f"the video has {given} frames and length is {length}: use {fitting} or less, or let LTX Fit Video repeat "
+            "the last frame"
+        )
+    return frames[: length or fitting]
 
 
 def fit_inside(frames: Tensor, width: int, height: int) -> Tensor:
@@ -55,7 +58,7 @@ def fit_inside(frames: Tensor, width: int, height: int) -> Tensor:
 
 def fit_mask(mask: Tensor, width: int, height: int) -> Tensor:
     """Masks [F, h, w] scaled and cropped as `fill_and_crop` does with frames."""
-    return fill_and_crop(mask.unsqueeze(-1), width, height)[..., 0]
+    return images.fill_and_crop(mask.unsqueeze(-1), width, height)[..., 0]
 
 
 def place_on_canvas(

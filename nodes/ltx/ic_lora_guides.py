@@ -10,13 +10,13 @@ from comfy_api.latest import io
 from ...ltx.latents import SPATIAL, check_size
 from ...ltx.ltx2 import ic_lora_guides as guides
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor
-from ...utils.images import fill_and_crop
+from ...utils.images import fill_and_crop, fit_length
 from ..node import Node
 from .conditioning import ICLoRAParameters
 
 MAX_SIDE = 16384
 FIT, KEEP = "fit inside", "keep size"
-REFUSE, CUT = "refuse", "cut to the shorter"
+REFUSE, CUT, REPEAT = "refuse", "cut to the shorter", "repeat the last frame"
 
 
 def side(name: str, tip: str, default: int = 0) -> io.Int.Input:
@@ -42,13 +42,12 @@ def size_of(video) -> tuple[int, int, int]:
     return video.shape[2], video.shape[1], video.shape[0]
 
 
-def fit_mask_length(mask, video):
-    """A mask for each frame of a video: one for all, or cut as the video was cut."""
-    if mask.shape[0] != 1 and mask.shape[0] < video.shape[0]:
-        raise ValueError(
-            f"mask has {mask.shape[0]} frames, the video {video.shape[0]}: give 1 or at least {video.shape[0]}"
-        )
-    return mask[: video.shape[0]].expand(video.shape[0], -1, -1)
+def fit_mask_length(mask, length, given=None):
+    """A mask for each frame of a video: one for all, or cut or held as its `given` frames were brought to `length`."""
+    least = length if given is None else min(length, given)
+    if mask.shape[0] != 1 and mask.shape[0] < least:
+        raise ValueError(f"mask has {mask.shape[0]} frames, the video {least}: give 1 or at least {least}")
+    return fit_length(mask[:least], length)
 
 
 def need_same_size(name: str, given, video) -> None:
@@ -83,6 +82,15 @@ class LTXFitVideo(Node):
                     optional=True,
                     tooltip="factors of the IC-LoRA: a reference shrunk n times needs multiples of n times as much",
                 ),
+                io.Combo.Input(
+                    "if_too_short",
+                    options=[REFUSE, REPEAT],
+                    default=REFUSE,
+                    optional=True,
+                    advanced=True,
+                    tooltip="what to do with a video shorter than length; repeating also takes a video of 8k frames to "
+                    "8k+1 where length is 0",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="video", tooltip="fitted frames"),
@@ -92,7 +100,7 @@ class LTXFitVideo(Node):
         )
 
     @classmethod
-    def execute(cls, video, width, height, length, stages, mask=None, iclora_parameters=None):
+    def execute(cls, video, width, height, length, stages, mask=None, iclora_parameters=None, if_too_short=REFUSE):
         factors = [iclora_parameters or {}]
         multiple = SPATIAL * (2 if stages == "two" else 1) * iclora_factor(factors, DOWNSCALE_FACTOR)
         nearest = guides.nearest_size(video.shape[2], video.shape[1], multiple)
@@ -105,12 +113,14 @@ class LTXFitVideo(Node):
                     f"{name} is {value}; with {stages} stage{'s' * (stages == 'two')} and this IC-LoRA it must be a "
                     f"multiple of {multiple}: use {choices}"
                 )
-        frames = guides.fit_length(video, length, iclora_factor(factors, TEMPORAL_FACTOR))
+        frames = guides.fit_length(
+            video, length, iclora_factor(factors, TEMPORAL_FACTOR), repeat=if_too_short == REPEAT
+        )
         if mask is None:
             fitted = torch.zeros(frames.shape[0], height, width)
         else:
             need_same_size("mask", mask, video)
-            fitted = guides.fit_mask(fit_mask_length(mask, frames), width, height)
+            fitted = guides.fit_mask(fit_mask_length(mask, frames.shape[0], video.shape[0]), width, height)
         frames = fill_and_crop(frames[..., :3], width, height)
         return io.NodeOutput(frames, fitted, *size_of(frames))
 
@@ -186,7 +196,7 @@ class LTXInpaintGuide(Node):
     @classmethod
     def execute(cls, video, mask):
         need_same_size("mask", mask, video)
-        mask = fit_mask_length(mask, video)
+        mask = fit_mask_length(mask, video.shape[0])
         if not (mask > 0.5).any():
             raise ValueError("the mask is nowhere above 0.5: nothing would be made anew; draw or connect a mask")
         return io.NodeOutput(guides.paint_green(video, mask))
@@ -254,7 +264,7 @@ class LaplacianBlend(Node):
                 f"inside has {counts[0]} frames and outside {counts[1]}: make them equal, or set lengths to '{CUT}'"
             )
         inside, outside = inside[: min(counts), ..., :3], outside[: min(counts), ..., :3]
-        mask = fit_mask_length(mask, outside)
+        mask = fit_mask_length(mask, outside.shape[0])
         device, result = comfy.model_management.get_torch_device(), torch.empty_like(outside)
         progress = comfy.utils.ProgressBar(outside.shape[0])
         for start in range(0, outside.shape[0], guides.BLEND_CHUNK):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ...utils.images import fit_length
 from ...utils.tracks import read_tracks
 from ...wan import trajectory
-from ...wan.frames import fit_images, fit_length
+from ...wan.frames import fit_images
 from ..node import Node
 
 LENGTH_RULES = ("hold the last frame", "cut to the shorter", "refuse")

@@ -42,6 +42,7 @@ def build(g: Graph) -> None:
         length=0,
         stages="one",
         iclora_parameters=models.factors,
+        if_too_short="refuse",
     )
 
     prompts = parts.encode_prompt(g, models.clip, source.fps, PROMPT)

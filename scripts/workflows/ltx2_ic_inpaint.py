@@ -48,6 +48,7 @@ def build(g: Graph) -> None:
         stages="two",
         mask=white.out(0),
         iclora_parameters=models.factors,
+        if_too_short="refuse",
     )
     grown = g.node("OnerLTXGrowMask", "grow", title="Grow the mask", mask=fitted.out(1), grow=5, grow_frames=0)
     guide = g.node("OnerLTXInpaintGuide", "guide", title="Paint it green", video=fitted.out(0), mask=grown.out(0))

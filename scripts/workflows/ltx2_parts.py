@@ -130,6 +130,7 @@ def load_video(
         height=height,
         length=length,
         stages=stages,
+        if_too_short="refuse",
         **inputs,
     )
     return Source(fit.out(0), fit.out(1), split.out(1), split.out(2), (fit.out(2), fit.out(3), fit.out(4)))

@@ -46,6 +46,20 @@ def test_fit_video_refuses_a_mask_that_does_not_belong():
         LTXFitVideo.execute(video(), 0, 0, 0, "one", mask=torch.zeros(1, 64, 64))
 
 
+def test_fit_video_repeats_the_last_frame_of_a_video_and_its_mask_if_asked():
+    given, mask = video(16, 64, 96), (video(16, 64, 96, seed=1)[..., 0] > 0.5).float()
+    fitted, fitted_mask, *size = LTXFitVideo.execute(
+        given, 0, 0, 17, "one", mask=mask, if_too_short="repeat the last frame"
+    ).result
+    assert size == [96, 64, 17]
+    assert torch.equal(fitted[:16], given)
+    assert torch.equal(fitted_mask[:16], mask)
+    for frames in (fitted, fitted_mask):
+        assert torch.equal(frames[16], frames[15])
+    with pytest.raises(ValueError, match="the video has 16 frames and length is 17: use 9 or less, or let LTX Fit"):
+        LTXFitVideo.execute(given, 0, 0, 17, "one", mask=mask)
+
+
 def test_outpaint_guide_is_green_exactly_where_the_mask_is():
     guide, canvas, mask, *size = LTXOutpaintGuide.execute(video(), 192, 64, 17, "fit inside", 0.5, 0.5).result
     assert size == [192, 64, 17]

@@ -116,6 +116,21 @@ def test_a_length_that_cannot_be_is_refused(given, length, scale, words):
         guides.fit_length(torch.zeros(given, 1, 1, 3), length, scale)
 
 
+@pytest.mark.parametrize(
+    ("given", "length", "scale", "frames"),
+    [
+        (8, 0, 1, [*range(8), 7]),
+        (9, 0, 1, [*range(9)]),
+        (10, 0, 2, [*range(10), *[9] * 7]),
+        (8, 17, 1, [*range(8), *[7] * 9]),
+        (12, 9, 1, [*range(9)]),
+    ],
+)
+def test_the_last_frame_is_repeated_up_to_a_length(given, length, scale, frames):
+    video = torch.arange(given).view(-1, 1, 1, 1)
+    assert guides.fit_length(video, length, scale, repeat=True).flatten().tolist() == frames
+
+
 def test_the_nearest_legal_size_is_never_zero():
     assert guides.nearest_size(1280, 720, 32) == (1280, 736)
     assert guides.nearest_size(1280, 720, 128) == (1280, 768)

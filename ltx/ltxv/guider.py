@@ -40,6 +40,18 @@ def require_blocks(model: Any, schedule: GuidanceSchedule) -> None:
         )
 
 
+def need_prompts(model: Any, **prompts: list) -> None:
+    """Raise ValueError unless CONDITIONINGs are texts of LTX-Video's encoder, with the mask that its network needs."""
+    width = input_width(model.model.diffusion_model.caption_projection)
+    need_fitting_prompts(prompts, {width} if width else set(), "LTX-Video")
+    for name, prompt in prompts.items():
+        if any(options.get("attention_mask") is None for _, options in prompt):
+            raise ValueError(
+                f"{name} has no attention_mask, which tells LTX-Video the words from the padding: encode it with T5, "
+                "as CLIPTextEncode does"
+            )
+
+
 class LTXVGuider(comfy.samplers.CFGGuider):
     """Raises ValueError on a model that is not LTX-Video 0.9.x or lacks the blocks of the schedule."""
 
@@ -48,8 +60,7 @@ class LTXVGuider(comfy.samplers.CFGGuider):
         require_blocks(model, schedule)
         if "sampler_cfg_function" in model.model_options:
             raise ValueError("model carries a CFG function of another node; this guider computes CFG: remove that node")
-        width = input_width(model.model.diffusion_model.caption_projection)
-        need_fitting_prompts({"positive": positive, "negative": negative}, {width} if width else set(), "LTX-Video")
+        need_prompts(model, positive=positive, negative=negative)
         super().__init__(model)
         self.set_conds(positive, negative)
         self.schedule, self.mode = schedule, mode

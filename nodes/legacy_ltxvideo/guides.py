@@ -12,13 +12,13 @@ from comfy_execution.graph_utils import GraphBuilder
 from comfy_extras.nodes_lt import LTXVAddGuide, LTXVImgToVideo, LTXVPreprocess
 
 from ...ltx.checks import need_video_latent, need_video_vae
-from ...ltx.latents import SPATIAL
+from ...ltx.latents import SPATIAL, TEMPORAL
 from ...ltx.ltx2 import tracks as motion
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, whole_length
-from ...ltx.ltxv.conditions import append_guide
+from ...ltx.ltxv.conditions import append_guide, frame_mask
 from ...ltx.ltxv.segments import guide_frame
 from ...utils.images import need_room
-from ...utils.latents import audio_part, video_part
+from ...utils.latents import audio_part, match_batch, video_part
 from ...utils.tracks import read_tracks
 from ..ltx.conditioning import LTXReferenceAudio, LTXReferenceVideo
 from ..ltx.hdr import BOTH, LTXHDRDecode
@@ -85,10 +85,25 @@ class AddGuideAdvanced(Node):
     def execute(
         cls, positive, negative, vae, latent, image, frame_idx, strength, crf, blur_radius, interpolation, crop
     ):
-        video_of(latent, "latent")
+        clip = video_of(latent, "latent")
         need_video_vae(vae)
         image = prepare(image, *pixel_size(latent), crf, blur_radius, interpolation, crop)
-        return LTXVAddGuide.execute(positive, negative, vae, latent, image, frame_idx, strength)
+        mask = frame_mask(latent)
+        first = {**latent, "samples": clip[:1], "noise_mask": mask[:1]}  # core's node takes no batch
+        try:
+            positive, negative, guided = LTXVAddGuide.execute(
+                positive, negative, vae, first, image, frame_idx, strength
+            ).result
+        except AssertionError:
+            raise ValueError(
+                f"frame_idx is {frame_idx} for {image.shape[0]} image(s), latent has {clip.shape[2]} latent frames, "
+                f"{(clip.shape[2] - 1) * TEMPORAL + 1} frames: place them within it"
+            ) from None
+        joined = {
+            name: torch.cat([whole, match_batch(guided[name][:, :, clip.shape[2] :], whole.shape[0], "image", name)], 2)
+            for name, whole in (("samples", clip), ("noise_mask", mask))
+        }
+        return io.NodeOutput(positive, negative, {**guided, **joined})
 
 
 class ImgToVideoAdvanced(Node):

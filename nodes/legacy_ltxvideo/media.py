@@ -13,7 +13,7 @@ from ...ltx.ltx2.time_windows import begun_audio, begun_frames, first_pixel, ris
 from ...utils.grain import add_grain
 from ..ltx.conditioning import read_conditioned
 from ..node import Node
-from .schemas import number, prompts, prompts_and_latent, schema, whole
+from .schemas import AsItIs, number, prompts, prompts_and_latent, schema, whole
 
 
 class SetAudioVideoMaskByTime(Node):
@@ -125,7 +125,7 @@ class FloatToInt(Node):
 class ImageToCPU(Node):
     @classmethod
     def define_schema(cls):
-        return schema("ImageToCPU", "nothing: leave it out", [io.Image.Input("image")], [io.Image.Output()])
+        return schema("ImageToCPU", "nothing: leave it out", [AsItIs("image")], [io.Image.Output()])
 
     @classmethod
     def execute(cls, image):

@@ -38,6 +38,17 @@ ENHANCER = (
 OWN = [prompt.split() for prompt in (LTX2_T2V_SYSTEM_PROMPT, LTX2_I2V_SYSTEM_PROMPT)]
 
 
+def need_writer(clip) -> None:
+    """Raise ValueError if the text encoder of a CLIP only reads, as T5 does."""
+    stage = clip.cond_stage_model
+    reader = getattr(getattr(stage, getattr(stage, "clip", ""), stage), "transformer", None)
+    if reader is not None and not hasattr(reader, "generate"):
+        raise ValueError(
+            f"clip is {type(reader).__name__}, which writes no text: load one that does, such as Gemma 3 with Text "
+            "Encoder Loader"
+        )
+
+
 class GemmaEnhancePrompt(Node):
     @classmethod
     def define_schema(cls):
@@ -56,6 +67,7 @@ class GemmaEnhancePrompt(Node):
     @classmethod
     def execute(cls, clip, prompt, system_prompt, max_tokens, bypass_i2v, image=None, seed=42):
         """Without a system prompt of one's own ComfyUI's serves, which has another one where there is an image."""
+        need_writer(clip)
         image = None if bypass_i2v else image
         sampling = {**SAMPLING, "seed": seed}
         if system_prompt.split() in ([], *OWN):

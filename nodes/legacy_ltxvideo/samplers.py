@@ -8,12 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 
+import comfy.model_base
 import torch
 from comfy_api.latest import io
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 
 from ...ltx.checks import need_video_vae
 from ...ltx.latents import SPATIAL, TEMPORAL, VIDEO_CHANNELS, check_size, latent_frames
+from ...ltx.ltxv.guider import need_prompts
 from ...ltx.ltxv.segments import (
     Clip,
     Loop,
@@ -29,6 +31,7 @@ from ...ltx.ltxv.segments import (
     with_conditionings,
     with_seed,
 )
+from ...utils.latents import match_batch
 from ...utils.numbers import parse_numbers
 from ..node import Node
 from .guides import crop_input, prepare
@@ -79,6 +82,19 @@ def encode_each(vae, images, like, crf, blur=0, crop="disabled") -> list[torch.T
         return []
     width, height = like.shape[4] * SPATIAL, like.shape[3] * SPATIAL
     return [vae.encode(image[None]) for image in prepare(images, width, height, crf, blur, "bilinear", crop)]
+
+
+def track_like(latent: dict | None, name: str, like: torch.Tensor) -> torch.Tensor | None:
+    """The video of a LATENT that goes beside another one: of its height, width and batch."""
+    if latent is None:
+        return None
+    video = video_of(latent, name)
+    if video.shape[3:] != like.shape[3:]:
+        raise ValueError(
+            f"{name} is {tuple(video.shape[3:])} latents high and wide, latents {tuple(like.shape[3:])}: make them "
+            "equal"
+        )
+    return match_batch(video, like.shape[0], name, "latents")
 
 
 def sample(clip: Clip, guider, sampler, sigmas, noise) -> torch.Tensor:
@@ -178,7 +194,7 @@ class ExtendSampler(Node):
     ):
         need_video_vae(vae)
         old, overlap = video_of(latents), frame_overlap // TEMPORAL
-        guiding = None if optional_guiding_latents is None else video_of(optional_guiding_latents, "guiding latents")
+        guiding = track_like(optional_guiding_latents, "optional_guiding_latents", old)
         if num_new_frames < 0 and guiding is None:
             raise ValueError(
                 "num_new_frames is -1, the length of optional_guiding_latents: connect them, or set a length"
@@ -401,14 +417,19 @@ class LoopingSampler(Node):
         frames = read_frames(optional_cond_image_indices, optional_cond_images, length)
         routed = keyframe_pieces(frames, length, len(pieces), size, overlap)
         images = encode_each(vae, optional_cond_images, video, LOOPING_CRF, crop="center")
-        given = [optional_guiding_latents, optional_negative_index_latents, optional_normalizing_latents]
-        guiding, before, normalizing = (None if one is None else video_of(one) for one in given)
+        guiding = track_like(optional_guiding_latents, "optional_guiding_latents", video)
+        before = track_like(optional_negative_index_latents, "optional_negative_index_latents", video)
+        normalizing = track_like(optional_normalizing_latents, "optional_normalizing_latents", video)
         for name, one in (("guiding", guiding), ("normalizing", normalizing)):
-            if one is not None and one.shape[2:] != video.shape[2:]:
-                sizes = f"the {name} latents are {tuple(one.shape[2:])}, latents {tuple(video.shape[2:])}"
-                raise ValueError(f"{sizes}: make them equal")
+            if one is not None and one.shape[2] != video.shape[2]:
+                raise ValueError(
+                    f"the {name} latents have {one.shape[2]} latent frames, latents {video.shape[2]}: make them equal"
+                )
 
         prompts = read_prompts(optional_positive_conditionings, guider)
+        if isinstance(guider.model_patcher.model, comfy.model_base.LTXV):
+            for one in prompts:
+                need_prompts(guider.model_patcher, optional_positive_conditionings=one)
 
         def conditionings(piece):
             own = conditionings_of(guider)

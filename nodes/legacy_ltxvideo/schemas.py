@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...ltx.checks import need_video_latent
-from ...utils.inputs import check_conditioning
+from ...utils.inputs import check_conditioning, check_images
 
 
 def schema(node_id: str, use: str, inputs: list, outputs: list, **options) -> io.Schema:
@@ -51,6 +51,15 @@ class PromptList(io.Conditioning.Input):
         if several and isinstance(value[0][0], list):
             return [check_conditioning(one, name) for one in value]
         return check_conditioning(value, name)
+
+
+class AsItIs(io.Image.Input):
+    """An IMAGE that is passed on with all its channels: grey stays grey, alpha stays."""
+
+    @staticmethod
+    def check(value: Any, name: str) -> Tensor:
+        check_images(value, name)
+        return value
 
 
 def prompts() -> list[io.Conditioning.Input]:

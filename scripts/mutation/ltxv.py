@@ -122,4 +122,25 @@ FAULTS = (
         "found - made",
         ("tests/graphs/test_coverage.py",),
     ),
+    Fault(
+        "LTX-Video: a prompt without its attention mask let into the sampler",
+        "ltx/ltxv/guider.py",
+        'options.get("attention_mask") is None',
+        'options.get("attention_mask") is False',
+        ("tests/unit/samplers/test_fitting.py",),
+    ),
+    Fault(
+        "Old graphs: alpha lost in a node that passes an image on",
+        "nodes/legacy_ltxvideo/schemas.py",
+        "        check_images(value, name)\n        return value",
+        "        return check_images(value, name)",
+        ("tests/nodes/legacy_ltxvideo/test_media.py",),
+    ),
+    Fault(
+        "Old graphs: one track not repeated for the clips of a batch",
+        "nodes/legacy_ltxvideo/samplers.py",
+        'return match_batch(video, like.shape[0], name, "latents")',
+        "return video",
+        ("tests/nodes/legacy_ltxvideo/test_samplers.py",),
+    ),
 )

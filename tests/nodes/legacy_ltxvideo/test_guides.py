@@ -117,6 +117,24 @@ def test_a_guide_is_scaled_compressed_and_blurred(conds, vae, video_latent):
     assert fingerprint(made) == fingerprint(expected)
 
 
+def test_an_image_guides_each_clip_of_a_batch(conds, vae):
+    clips, image = draw(2, 128, 3, 2, 2), draw(1, 64, 64, 3)
+    values = (8, 0.7, 0, 0, "lanczos", "center")
+    positive, _, guided = old.AddGuideAdvanced.execute(*conds, vae, {"samples": clips}, image, *values).result
+    for index in range(2):
+        alone = old.AddGuideAdvanced.execute(*conds, vae, {"samples": clips[index : index + 1]}, image, *values).result
+        assert torch.equal(guided["samples"][index], alone[2]["samples"][0])
+        assert torch.equal(guided["noise_mask"][index], alone[2]["noise_mask"][0])
+        assert fingerprint(positive) == fingerprint(alone[0])
+
+
+def test_an_image_behind_the_clip_is_refused(conds, vae, video_latent):
+    with pytest.raises(ValueError, match=r"frame_idx is 99 for 1 image\(s\), latent has 3 latent frames, 17 frames"):
+        old.AddGuideAdvanced.execute(
+            *conds, vae, video_latent, draw(1, 64, 64, 3), 99, 1.0, 0, 0, "lanczos", "disabled"
+        )
+
+
 def test_the_old_image_to_video_starts_with_the_image(conds, vae):
     image = draw(1, 64, 64, 3)
     settings = (64, 64, 17, 1, 0, 0, "bilinear", "disabled", 0.9)

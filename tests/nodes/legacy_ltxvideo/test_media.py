@@ -1,7 +1,9 @@
 """Old time masks, grain and conversions."""
 
+import comfy.sd
 import pytest
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy.nested_tensor import NestedTensor
 
 from harness.fingerprint import fingerprint
@@ -22,7 +24,8 @@ def conds():
 
 
 def mask(latent, conds, start, end, video=True, audio=True, init=(0.0, 0.0), slope=3, spatial=None):
-    models = [object()] * 3  # what they told, LTX-2 has once and for all
+    cpu, vae = torch.device("cpu"), comfy.sd.VAE.__new__(comfy.sd.VAE)
+    models = [ModelPatcher(torch.nn.Linear(1, 1), cpu, cpu), vae, vae]  # what they told, LTX-2 has once and for all
     values = [start, end, FPS, video, audio, *init, slope, spatial]
     return SetAudioVideoMaskByTime.execute(latent, *conds, *models, *values).result
 
@@ -131,6 +134,12 @@ def test_numbers_are_rounded(number, whole):
     assert isinstance(result, int)
 
 
-def test_images_pass():
-    image = torch.rand(1, 8, 8, 3)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_pass_with_all_their_channels(channels):
+    image = torch.rand(1, 8, 8, channels)
     assert torch.equal(ImageToCPU.execute(image).result[0], image)
+
+
+def test_what_is_no_image_does_not_pass():
+    with pytest.raises(ValueError, match="image has 2 channels"):
+        ImageToCPU.execute(torch.rand(1, 8, 8, 2))

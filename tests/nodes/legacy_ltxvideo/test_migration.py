@@ -255,7 +255,7 @@ def test_old_apg_adds_cfg_minus_one_times_the_projection(model, conds, cfg):
 
 
 def test_old_latent_nodes_do_what_they_did():
-    latent, other = {"samples": draw(1, 4, 5, 2, 2)}, {"samples": draw(1, 4, 2, 3, 3, seed=1) * 2 + 1}
+    latent, other = {"samples": draw(1, 128, 5, 2, 2)}, {"samples": draw(1, 128, 2, 3, 3, seed=1) * 2 + 1}
     matched = old_latents.AdainLatent.execute(latent, other, 1.0).result[0]["samples"]
     assert torch.allclose(matched.mean((2, 3, 4)), other["samples"].mean((2, 3, 4)), atol=1e-5)
     normal = old_latents.StatNormLatent.execute(latent, 1.0, 2.0, 100.0, 1.0, False).result[0]["samples"]
@@ -264,7 +264,7 @@ def test_old_latent_nodes_do_what_they_did():
         chosen = old_latents.SelectLatents.execute(latent, start, end).result[0]["samples"]
         assert torch.equal(chosen, latent["samples"][:, :, kept])
         chosen.zero_()
-    assert torch.equal(latent["samples"], draw(1, 4, 5, 2, 2))
+    assert torch.equal(latent["samples"], draw(1, 128, 5, 2, 2))
     with pytest.raises(ValueError, match="start_index 3 lies behind end_index 1: swap them"):
         old_latents.SelectLatents.execute(latent, 3, 1)
 

@@ -5,8 +5,9 @@ import torch
 from comfy_extras.nodes_textgen import LTX2_T2V_SYSTEM_PROMPT, TextGenerate, TextGenerateLTX2Prompt
 from safetensors.torch import save_file
 
-from oner.ltx.text_encoder import load_gemma
+from oner.ltx.text_encoder import load_gemma, load_t5
 from oner.nodes.legacy_ltxvideo.prompts import SAMPLING, GemmaEnhancePrompt
+from tiny import write_models
 from tiny.text import projection_weights, write_text_encoder
 
 LENGTH = 32
@@ -20,6 +21,12 @@ def clip(tmp_path_factory):
     save_file(projection_weights("V2"), root / "ltx.safetensors", {"model_version": "2.3"})
     with torch.inference_mode():
         return load_gemma(str(root / "gemma"), str(root / "ltx.safetensors"))
+
+
+def test_an_encoder_that_only_reads_is_refused(tmp_path):
+    t5 = load_t5(str(write_models(tmp_path, ["t5"])["t5"]))
+    with pytest.raises(ValueError, match="clip is T5, which writes no text"):
+        enhance(t5, "")
 
 
 def enhance(clip, system_prompt, prompt="a red ball", seed=7, bypass_i2v=False, image=None):
@@ -74,7 +81,7 @@ class Known:
     """A CLIP that writes a known text and keeps what it was asked."""
 
     def __init__(self, text, name="gemma3_12b"):
-        self.text = text
+        self.text, self.cond_stage_model = text, None
         self.tokenizer = type("Tokenizer", (), {"clip_name": name})()
 
     def tokenize(self, text, **options):

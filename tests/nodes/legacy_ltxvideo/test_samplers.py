@@ -147,6 +147,39 @@ def test_a_loop_takes_references_keyframes_context_and_statistics(loaded, run):
         assert not torch.allclose(made, plain_loop, atol=1e-3), change
 
 
+@pytest.mark.parametrize("name", ["optional_guiding_latents", "optional_negative_index_latents"])
+def test_one_track_serves_each_clip_of_a_batch(loaded, run, name):
+    latents, track = {"samples": torch.zeros(2, 128, 6, 2, 3)}, draw(1, 128, 6, 2, 3, seed=3)
+    made = loop(loaded, run, latents, **{name: {"samples": track}})
+    assert torch.equal(made, loop(loaded, run, latents, **{name: {"samples": track.repeat(2, 1, 1, 1, 1)}}))
+    with pytest.raises(ValueError, match=f"{name} holds 3 clips and latents 2"):
+        loop(loaded, run, latents, **{name: {"samples": track.repeat(3, 1, 1, 1, 1)}})
+    with pytest.raises(ValueError, match=rf"{name} is \(2, 1\) latents high and wide, latents \(2, 3\)"):
+        loop(loaded, run, latents, **{name: {"samples": track[..., :1]}})
+
+
+def test_an_extension_refuses_a_track_that_does_not_belong(loaded, run):
+    clip = {"samples": draw(1, 128, 4, 2, 3)}
+    for track, message in ((draw(2, 128, 3, 2, 3), "holds 2 clips and latents 1"), (draw(1, 128, 3, 2, 1), "high and")):
+        with pytest.raises(ValueError, match=f"optional_guiding_latents .*{message}"):
+            old.ExtendSampler.execute(
+                *loaded, clip, 24, 16, **run, strength=0.5, optional_guiding_latents={"samples": track}
+            )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text, options: [[text[..., :7], options]], "has texts 7 wide, LTX-Video reads 32"),
+        (lambda text, _: [[text, {}]], "has no attention_mask"),
+    ],
+)
+def test_a_prompt_of_another_encoder_is_refused_before_a_loop(loaded, run, spoil, message):
+    given = spoil(*prompt(3)[0])
+    with pytest.raises(ValueError, match=f"optional_positive_conditionings {message}"):
+        loop(loaded, run, {"samples": torch.zeros(1, 128, 6, 2, 3)}, optional_positive_conditionings=given)
+
+
 def test_prompts_of_a_loop_have_the_frame_rate_of_the_guider(run):
     bare = [[[draw(1, 4, 32), {}]], [[draw(1, 4, 32), {"frame_rate": 30.0}]]]
     made = old.read_prompts(bare, run["guider"])

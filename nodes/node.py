@@ -15,7 +15,14 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..utils.inputs import CHECKS, check_choice, check_number
+from ..utils.inputs import CHECKS, check_choice, check_kind, check_number
+
+
+def own_type(name: str, kind: type | Callable[[Any], bool], remedy: str) -> type[io.ComfyTypeIO]:
+    """A type that ComfyUI knows by name alone, whose inputs take one `kind`: a class, or a question it says yes to."""
+    made = io.Custom(name)
+    made.Input.check = staticmethod(functools.partial(check_kind, kind=kind, remedy=remedy))
+    return made
 
 
 class Node(io.ComfyNode):
@@ -29,11 +36,13 @@ class Node(io.ComfyNode):
 
 
 def _checked(execute: Callable) -> Callable:
-    names = list(inspect.signature(execute).parameters)[1:]
+    parameters = list(inspect.signature(execute).parameters.values())[1:]
+    names = [each.name for each in parameters]
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
 
     @functools.wraps(execute)
     def run(cls: type[Node], *args: object, **kwargs: object) -> io.NodeOutput:
-        given = dict(zip(names, args, strict=False)) | kwargs
+        given = dict.fromkeys(needed) | dict(zip(names, args, strict=False)) | kwargs
         schema = cls.define_schema()  # anew: files come and go; and it writes nothing on the class, which ComfyUI locks
         return execute(cls, **check_inputs(schema.inputs, given, strict=not schema.accept_all_inputs))
 
@@ -55,6 +64,9 @@ def check_inputs(inputs: list[io.Input], given: dict[str, Any], *, strict: bool 
 
 
 def _check(wanted: io.Input, value: Any) -> Any:
+    if value is None and isinstance(wanted, io.DynamicCombo.Input):  # ComfyUI leaves out one with an unknown choice
+        options = ", ".join(repr(option.key) for option in wanted.options)
+        raise ValueError(f"{wanted.id} is none of its options: choose one of {options}")
     if value is None:
         raise ValueError(f"{wanted.id} got nothing: the node it is connected to gave no {wanted.get_io_type()}")
     if isinstance(wanted, io.DynamicCombo.Input):

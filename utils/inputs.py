@@ -6,6 +6,7 @@ ValueError that names the input, what it is and what to do.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 from collections.abc import Callable, Sequence
@@ -109,6 +110,34 @@ def check_conditioning(value: Any, name: str) -> list:
     return value  # type: ignore[return-value]
 
 
+def check_kind(value: Any, name: str, kind: type | Callable[[Any], bool], remedy: str) -> Any:
+    """A value of a class, or one that a question says yes to; `remedy` says what to connect."""
+    if not (isinstance(value, kind) if isinstance(kind, type) else kind(value)):
+        raise ValueError(f"{name} is {_kind(value)}: connect {remedy}")
+    return value
+
+
+def offers(*names: str) -> Callable[[Any], bool]:
+    """Whether a value has what nodes use of it: another pack's model or guider need not be of ComfyUI's class."""
+    return lambda value: all(hasattr(value, name) for name in names)
+
+
+def check_tracks(value: Any, name: str) -> dict[str, Tensor]:
+    """TRACKS: places [F, N, 2] of N tracks, and whether they are seen, for each frame and track or for all."""
+    path, seen = (value.get(key) if isinstance(value, dict) else None for key in ("track_path", "track_visibility"))
+    if not isinstance(path, Tensor) or not isinstance(seen, Tensor) or path.ndim != 3 or path.shape[2] != 2:
+        raise ValueError(f"{name} is {_kind(value)} without places of tracks: connect LTX Tracks or a track node")
+    if not path.numel():
+        raise ValueError(f"{name} holds no track: give at least one")
+    _need_finite(path, name)
+    if seen.ndim > 2 or any(n not in (1, m) for n, m in zip(seen.shape[::-1], path.shape[1::-1], strict=False)):
+        raise ValueError(
+            f"{name} has {tuple(path.shape[:2])} places and says for {tuple(seen.shape)} whether they are seen: make "
+            "them equal"
+        )
+    return value
+
+
 def check_sigmas(value: Any, name: str) -> Tensor:
     """SIGMAS: finite numbers from 0 on, one dimension, also none."""
     if not isinstance(value, Tensor) or value.ndim != 1:
@@ -149,6 +178,23 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "LATENT": check_latent,
     "CONDITIONING": check_conditioning,
     "SIGMAS": check_sigmas,
+    "TRACKS": check_tracks,
     "STRING": check_text,
     "BOOLEAN": check_flag,
+    "LATENT_UPSCALE_MODEL": functools.partial(
+        check_kind,  # ComfyUI 0.27 and older load the bare network
+        kind=lambda value: hasattr(value, "load_device") or hasattr(value, "state_dict"),
+        remedy="LatentUpscaleModelLoader",
+    ),
+    **{
+        name: functools.partial(check_kind, kind=offers(*used), remedy=remedy)
+        for name, used, remedy in (
+            ("MODEL", ("model", "model_options", "clone"), "a model"),
+            ("VAE", ("encode", "decode"), "a VAE"),
+            ("CLIP", ("tokenize",), "a text encoder"),
+            ("GUIDER", ("model_patcher", "original_conds", "sample"), "a guider such as CFGGuider"),
+            ("SAMPLER", ("sample",), "a sampler such as KSamplerSelect"),
+            ("NOISE", ("seed", "generate_noise"), "noise such as RandomNoise"),
+        )
+    },
 }

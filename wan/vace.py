@@ -91,7 +91,7 @@ def make_canvas(width: int, height: int, outpaint: str) -> Canvas:
 def letterbox(image: Tensor, width: int, height: int) -> Tensor:
     """One image [1, H, W, 3] whole on a white canvas of the target size, in the middle."""
     scale = min(width / image.shape[2], height / image.shape[1])
-    inner = min(round(image.shape[2] * scale), width), min(round(image.shape[1] * scale), height)
+    inner = [max(1, min(round(image.shape[axis] * scale), side)) for axis, side in ((2, width), (1, height))]
     canvas = torch.full((1, height, width, 3), WHITE)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     canvas[:, top : top + inner[1], left : left + inner[0]] = fit_images(image[:1], *inner)

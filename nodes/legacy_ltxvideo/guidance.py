@@ -19,15 +19,19 @@ from ...ltx.ltxv.stg import MODES
 from ...utils.numbers import parse_numbers
 from ..ltx.guider import parse_blocks as parse_ltx2_blocks
 from ..ltxv.guidance import parse_block_lists, parse_blocks
-from ..node import Node
+from ..node import Node, own_type
 from .schemas import number, prompts, schema
 
 log = logging.getLogger("oner")
 
 LOOKUP = "pack-compatible"
 CUSTOM = "Custom"
-STGPresetType = io.Custom("STG_ADVANCED_PRESET")
-ParametersType = io.Custom("GUIDER_PARAMETERS")
+STGPresetType = own_type("STG_ADVANCED_PRESET", GuidanceSchedule, "STGAdvancedPresets")
+ParametersType = own_type(
+    "GUIDER_PARAMETERS",
+    lambda value: isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()),
+    "GuiderParameters",
+)
 
 
 def guider_inputs() -> list:

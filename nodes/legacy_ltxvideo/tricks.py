@@ -7,10 +7,14 @@ from comfy_api.latest import io
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltxv.enhance import enhance_model
 from ..ltxv.guidance import parse_blocks
-from ..node import Node
+from ..node import Node, own_type
 from .schemas import number, schema
 
-BlocksType = io.Custom("ATTN_OVERRIDE")
+BlocksType = own_type(
+    "ATTN_OVERRIDE",
+    lambda value: isinstance(value, list | tuple) and all(type(block) is int for block in value),
+    "LTXAttnOverride",
+)
 
 
 def need_ltx(model) -> int:

@@ -25,11 +25,11 @@ from ...longlive.schedule import pixel_frame
 from ...longlive.take import Recorder, Take, make, resume
 from ...samplers.fitting import need_fitting_prompts
 from ...utils.images import need_room
-from ..node import Node
+from ..node import Node, own_type
 from ..paths import PARENT, fill_prefix, new_take, take_name
 from .schedule import SettingsType
 
-TakeType = io.Custom("ONER_TAKE")
+TakeType = own_type("ONER_TAKE", Take, "LongLive Rollout or LongLive Load Take")
 
 OUTPUTS = [
     TakeType.Output(display_name="take", tooltip="the take on disk, to go on from"),
@@ -182,6 +182,14 @@ class Run:
             raise ValueError(f"cfg is {self.cfg:g}: connect negative, or set cfg to 1")
         if self.cfg == 1.0 and self.negative is not None:
             raise ValueError("negative has no effect at cfg 1: disconnect it, or raise cfg")
+        if self.negative is not None:
+            if len(self.negative) > 1:
+                raise ValueError(f"negative holds {len(self.negative)} prompts; a rollout has one: connect one text")
+            if self.negative[0][0].shape[0] not in (1, self.shape[0]):
+                raise ValueError(
+                    f"negative holds {self.negative[0][0].shape[0]} prompts for a batch of {self.shape[0]}: give one, "
+                    "or one an item"
+                )
 
     def identity(self) -> dict:
         return {

@@ -7,14 +7,14 @@ import dataclasses
 from comfy_api.latest import io
 
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
-from ...longlive.presets import PRESETS
+from ...longlive.presets import PRESETS, Settings
 from ...longlive.schedule import listed, parse_prompts, place_prompts, read_shot_folder, read_switch_file
 from ...utils.files import read_text, reading
 from ...utils.prompts import cut_prompt
-from ..node import Node
+from ..node import Node, own_type
 from ..paths import input_path
 
-SettingsType = io.Custom("ONER_LONGLIVE_SETTINGS")
+SettingsType = own_type("ONER_LONGLIVE_SETTINGS", Settings, "LongLive Settings")
 UMT5, TOKENS = "umt5xxl", 512  # Wan's text encoder in token dicts, and how much of a prompt its models read
 LINES, JSONL, SHOTS = "lines", "LongLive 1.0 JSONL", "LongLive 2.0 shots"
 

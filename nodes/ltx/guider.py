@@ -8,11 +8,11 @@ from ...ltx.ltx2.checks import need_audio_video_model, need_blocks, need_prompts
 from ...ltx.ltx2.guidance import Binned, Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider, Switches
 from ...ltx.ltx2.presets import NEGATIVE_AUDIO, PRESETS, generation_of
-from ..node import Node
+from ..node import Node, own_type
 
 AUTO = "of the model"
 
-LTXGuidanceType = io.Custom("ONER_LTX_GUIDANCE")
+LTXGuidanceType = own_type("ONER_LTX_GUIDANCE", Binned, "LTX Guidance")
 
 
 def parse_blocks(text: str) -> tuple[int, ...]:

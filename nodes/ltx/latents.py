@@ -19,7 +19,7 @@ from ...ltx.latents import (
     latent_frames,
 )
 from ...utils.latents import audio_part, clip_part, match_batches
-from ..node import Node
+from ..node import Node, check_inputs
 from .conditioning import crop_sampled
 
 NO_STAGE_1 = "audio_source is 'stage 1' but stage_1 is not connected: connect stage 1's output"
@@ -132,8 +132,9 @@ class LTXStageHandOver(Node):
         )
 
     @classmethod
-    def check_lazy_status(cls, upscale_model, vae, latent=None, **_):
+    def check_lazy_status(cls, upscale_model=None, vae=None, latent=None, **_):
         """Check the models before the stage that fills `latent` is sampled."""
+        check_inputs(cls.define_schema().inputs, {"upscale_model": upscale_model, "vae": vae})
         need_video_vae(vae)
         check_spatial_upsampler(upscale_model)
         return ["latent"] if latent is None else []

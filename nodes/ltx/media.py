@@ -71,7 +71,7 @@ class LTXEncodeAudio(Node):
             "is resampled once; core's node does it twice.",
             search_aliases=["LTXVAudioVAEEncode", "audio to video", "encode sound", "audio latent"],
             inputs=[
-                io.Audio.Input("audio", tooltip="sound at any rate, mono or stereo"),
+                io.Audio.Input("audio", tooltip="sound at any rate; more than two channels are mixed down"),
                 io.Vae.Input("audio_vae", tooltip="LTX-2 audio VAE"),
                 io.Int.Input("length", default=121, min=1, max=100000, step=8, tooltip="frames of the clip, 8k+1"),
                 io.Float.Input(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...ltx.checks import need_video_latent, need_video_vae
+from ...ltx.latents import VIDEO_CHANNELS
 from ...utils.latents import GUIDE_FRAMES, LEAD, unconditioned, video_part, with_video_part
 from ..node import Node
 
@@ -45,6 +46,11 @@ class LatentTemporalUpsample(Node):
         video = video_part(latent["samples"])
         need_video_latent(video)
         need_video_vae(vae)
+        model = getattr(upscale_model, "model", upscale_model)
+        if getattr(model, "in_channels", None) != VIDEO_CHANNELS:
+            raise ValueError(
+                f"upscale_model is {type(model).__name__} of another model's latents: load a temporal LTX upsampler"
+            )
         upsampled = LTXVLatentUpsampler.execute({"samples": video}, upscale_model, vae).result[0]["samples"]
         frames, expected = upsampled.shape[2], 2 * video.shape[2] - 1
         if frames != expected:

@@ -9,12 +9,13 @@ from comfy_api.latest import io
 
 from ...utils.files import read_text, reading
 from ...wan import camera, camera_picture, pluecker
-from ..node import Node
+from ..node import Node, own_type
 from ..paths import input_path
 
 NONE = "none"
 FILES = (".txt", ".json")
-CameraPathType = io.Custom("ONER_CAMERA_PATH")
+PosesType = own_type("CAMERACTRL_POSES", list, "poses of AnimateDiff-Evolved")
+CameraPathType = own_type("ONER_CAMERA_PATH", camera.CameraPath, "Wan Camera Path")
 
 
 class WanCameraPath(Node):
@@ -129,9 +130,7 @@ class WanCameraPathFromText(Node):
                     max=16384,
                     tooltip="frames the poses are spread over; 0 = one frame a pose",
                 ),
-                io.Custom("CAMERACTRL_POSES").Input(
-                    "poses", optional=True, tooltip="poses from AnimateDiff-Evolved nodes"
-                ),
+                PosesType.Input("poses", optional=True, tooltip="poses from AnimateDiff-Evolved nodes"),
                 io.Combo.Input(
                     "file",
                     options=[NONE, *files],

@@ -6,9 +6,9 @@ from comfy_api.latest import io
 
 from ...samplers.phase_guider import check_falling
 from ...wan.experts import ExpertPhases
-from ..node import Node
+from ..node import Node, own_type
 
-PhasesType = io.Custom("ONER_WAN_PHASES")
+PhasesType = own_type("ONER_WAN_PHASES", ExpertPhases, "Wan Phase Plan")
 DEFAULT = ExpertPhases()
 
 

@@ -3,7 +3,7 @@
 shelf = Shelf(models)                      # the folder that tiny checkpoints are written into
 values = right_inputs(node, shelf)         # the node runs with these
 for name, what, odd in odd_inputs(node, values, shelf):
-    ...                                    # {**values, name: odd}
+    run(node, **with_odd(values, name, odd))
 """
 
 from __future__ import annotations
@@ -222,6 +222,7 @@ def right_inputs(node: type, shelf: Shelf) -> dict[str, Any]:
     images = {"start_image"} if schema.node_id == "OnerWanFunConditioning" else None  # the others are for other models
     values = {each.id: right_value(node, each, shelf) for each in schema.inputs}
     if images is not None:
+        values |= {"width": 32, "height": 32}
         values |= {
             each.id: None
             for each in schema.inputs
@@ -229,6 +230,10 @@ def right_inputs(node: type, shelf: Shelf) -> dict[str, Any]:
         }
         return values
     return values | overrides(shelf).get(schema.node_id, {})
+
+
+def tracks(frames: int) -> dict[str, Tensor]:
+    return {"track_path": draw(frames, 2, 2) * 64, "track_visibility": torch.ones(frames, 2, dtype=torch.bool)}
 
 
 @functools.cache
@@ -241,7 +246,6 @@ def made_inputs(shelf: Shelf) -> dict[str, Any]:
     from oner.wan import camera
 
     guider = CFGGuider.execute(shelf.model("ltxv-0.9.8"), shelf.prompt("t5"), shelf.prompt("t5"), 2.0).args[0]
-    tracks = {"track_path": draw(9, 2, 2) * 64, "track_visibility": torch.ones(9, 2, dtype=torch.bool)}
     return {
         "AUDIO": {"waveform": draw(1, 2, 24000) - 0.5, "sample_rate": 44100},
         "SIGMAS": torch.tensor([1.0, 0.5, 0.0]),
@@ -249,9 +253,9 @@ def made_inputs(shelf: Shelf) -> dict[str, Any]:
         "SAMPLER": comfy.samplers.ksampler("euler"),
         "NOISE": RandomNoise.execute(5).args[0],
         "LATENT_UPSCALE_MODEL": shelf.upscaler("upscaler-x2"),
-        "TRACKS": tracks,
+        "TRACKS": tracks(9),
         "ONER_CAMERA_PATH": camera.move(["Zoom Out"], 9),
-        "ONER_LONGLIVE_SETTINGS": Settings(window=6, sink=2, block=2, steps=2),
+        "ONER_LONGLIVE_SETTINGS": Settings(window=6, sink=2, block=2, steps=1),
         "ONER_TAKE": take(shelf),
         "GUIDER_PARAMETERS": {"VIDEO": {"cfg": 2.0}, "AUDIO": {"cfg": 2.0}},
     }
@@ -261,7 +265,7 @@ def take(shelf: Shelf) -> Any:
     from oner.longlive.presets import Settings
     from oner.nodes.longlive.rollout import LongLiveRollout
 
-    settings = Settings(window=6, sink=2, block=2, steps=2)
+    settings = Settings(window=6, sink=2, block=2, steps=1)
     return run(
         LongLiveRollout,
         model=shelf.model("wan-causal"),
@@ -282,6 +286,7 @@ def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
 
     track = '[[{"x": 10, "y": 20}, {"x": 50, "y": 20}]]'
     source = {"samples": draw(1, 16, 4, 2, 2)}
+    one_step = {"sigmas": torch.tensor([1.0, 0.0])}
     few = dict.fromkeys(("background", "control_video_2", "images", "reference_2", "reference_3", "reference_4"))
     guidance = LTXGuidance.execute(3.0, 1.0, "1", 0.7, 3.0).args[0]
     given = run(by_id("OnerWanFunConditioning"), **right_inputs(by_id("OnerWanFunConditioning"), shelf))
@@ -328,7 +333,13 @@ def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
         "LTXVGemmaEnhancePrompt": {"image": None, "max_tokens": 32},
         "LTXVDilateVideoMask": {"image_as_mask": None},
         "LTXVSparseTrackEditor": {"points_store": track},
-        "LTXVDrawTracks": {"tracks": track},
+        "LTXVDrawTracks": {"tracks": '[[{"x": 10, "y": 9}]]', "width": 16, "height": 16},
+        "OnerLTXDrawTracks": {"tracks": tracks(1), "width": 32, "height": 32},
+        "LTXVBaseSampler": one_step,
+        "LTXVExtendSampler": one_step,
+        "LTXVInContextSampler": one_step,
+        "LTXVTiledSampler": one_step,
+        "LTXVLoopingSampler": one_step,
         "MultiPromptProvider": {"prompts": "a | b"},
         "LTXVMultiPromptProvider": {"prompts": "a | b"},
     }
@@ -351,6 +362,7 @@ def run(node: type, **inputs: Any) -> Any:
     """The node's output, run as ComfyUI's executor runs it: on a locked clone of its class."""
     from comfy_api.internal import make_locked_method_func
 
+    node.GET_SCHEMA()
     return make_locked_method_func(node, "EXECUTE_NORMALIZED", node.PREPARE_CLASS_CLONE(None))(**inputs)
 
 
@@ -490,6 +502,15 @@ def odd_numbers(wanted: Any) -> dict[str, Any]:
     return {**odd, **{what: number for what, number in ends.items() if number is not None}}
 
 
+MISSING = object()
+
+
+def with_odd(right: dict[str, Any], name: str, odd: Any) -> dict[str, Any]:
+    """The inputs with one that is odd, or left out."""
+    others = {key: value for key, value in right.items() if key != name}
+    return others if odd is MISSING else {**others, name: odd}
+
+
 def odd_inputs(node: type, right: dict[str, Any], shelf: Shelf) -> Iterator[tuple[str, str, Any]]:
     """Each input's name, what is odd, and the value."""
     for wanted in node.define_schema().inputs:
@@ -497,6 +518,7 @@ def odd_inputs(node: type, right: dict[str, Any], shelf: Shelf) -> Iterator[tupl
         if value is None:
             value = right_value(node, wanted, shelf)
         yield wanted.id, "nothing", None
+        yield wanted.id, "left out", MISSING
         for what, odd in odd_values(wanted, kind, value, shelf).items():
             yield wanted.id, what, odd
     yield "surplus", "unknown", 1
@@ -536,4 +558,24 @@ def odd_values(wanted: Any, kind: str, right: Any, shelf: Shelf) -> dict[str, An
         "CLIP": lambda _: {f"of {name}": shelf.clip(name) for name in CLIPS},
         "LATENT_UPSCALE_MODEL": lambda _: {n: shelf.upscaler(n) for n in ("upscaler-x2", "upscaler-temporal-x2")},
     }
-    return made[kind](right) if kind in made else {}
+    return {**(made[kind](right) if kind in made else {}), **wrong_things()}
+
+
+def wrong_things() -> dict[str, Any]:
+    """What no socket of a type of its own takes."""
+    seen, paths = torch.ones(2, 1, dtype=torch.bool), draw(2, 1, 2)
+    return {
+        "a number": 3,
+        "a word": "x",
+        "an empty list": [],
+        "a list of words": ["x"],
+        "an empty object": {},
+        "an object of numbers": {"VIDEO": 3, "reference_downscale_factor": "two", "track_path": 5},
+        "unknown values": {"VIDEO": {"none of these": 1}, "reference_downscale_factor": 0},
+        "a thing": object(),
+        "tracks without sight": {"track_path": paths},
+        "tracks of NaN": {"track_path": paths * NAN, "track_visibility": seen},
+        "other numbers of tracks": {"track_path": paths, "track_visibility": torch.ones(2, 3, dtype=torch.bool)},
+        "no tracks": {"track_path": paths[:, :0], "track_visibility": seen[:, :0]},
+        "flat tracks": {"track_path": paths[0], "track_visibility": seen[0]},
+    }

@@ -80,4 +80,11 @@ FAULTS = (
         "    UnicodeError,",
         ("tests/nodes/test_files.py",),
     ),
+    Fault(
+        "Inputs: any value into a socket of the pack's own type",
+        "utils/inputs.py",
+        "isinstance(value, kind) if isinstance(kind, type) else kind(value)",
+        "isinstance(kind, type) or kind(value)",
+        ("tests/unit/utils/test_inputs.py",),
+    ),
 )

@@ -59,6 +59,52 @@ def test_another_stage_1_audio_needs_the_connection(executor, prompt, forwards):
     assert forwards == []
 
 
+EMPTY = "width, height, length, fps, batch_size, stages, audio"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "changes", "message"),
+    [
+        ({}, {"size.mask": ["model", 1]}, f"this node has no input 'mask': its inputs are {EMPTY}"),
+        (
+            {"number": ("PrimitiveFloat", {"value": float("nan")})},
+            {"size.fps": ["number", 0]},
+            "fps is nan: give a numb",
+        ),
+        (
+            {"number": ("PrimitiveFloat", {"value": -24.0})},
+            {"size.fps": ["number", 0]},
+            "fps is -24.0: give at least 1.0 and at most 1000.0",
+        ),
+        (
+            {"number": ("PrimitiveInt", {"value": 0})},
+            {"size.batch_size": ["number", 0]},
+            "batch_size is 0: give at least 1 and at most 64",
+        ),
+        (
+            {"method": ("OnerLTXEulerSampler", {"method": "-1"})},
+            {"stage_1.sampler": ["method", 0]},
+            "method is none of its options: choose one of 'euler', 'euler ancestral'",
+        ),
+        (
+            {"other": ("VAELoader", {"vae_name": "tiny-wan-2.1-vae.safetensors"})},
+            {"hand_over.vae": ["other", 0]},
+            "vae is another model's VAE with 16 latent channels; LTX video latents need the video VAE with 128",
+        ),
+    ],
+)
+def test_what_a_link_or_the_api_brings_is_named_before_anything_is_sampled(
+    executor, prompt, forwards, nodes, changes, message
+):
+    from tiny import write_models
+
+    write_models(executor.base / "models", ["wan-vae"])
+    for id, (node, inputs) in nodes.items():
+        prompt[id] = {"class_type": node, "inputs": inputs}
+    assert message in run(executor, with_inputs(prompt, changes))
+    assert forwards == []
+
+
 LTX_CASES = {  # what a user can get wrong with LTX -> workflow, changed inputs (values or links), the sentence
     "audio shorter than the video": (
         "LTX_2.3_Audio_to_Video",

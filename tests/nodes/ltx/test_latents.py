@@ -146,6 +146,18 @@ def test_hand_over_refuses_models_of_another_kind(models, loaded, sampled):
         LTXStageHandOver.execute(PROMPT, {"samples": sampled}, temporal, vae)
 
 
+@pytest.mark.parametrize("missing", ["vae", "upscale_model"])
+def test_hand_over_names_a_model_that_is_missing_before_a_stage_runs(loaded, missing):
+    _, vae, _, upscaler = loaded
+    models = {"vae": vae, "upscale_model": upscaler}
+    assert LTXStageHandOver.check_lazy_status(**models, positive=PROMPT) == ["latent"]
+    with pytest.raises(ValueError, match=f"{missing} got nothing: the node it is connected to gave no"):
+        LTXStageHandOver.check_lazy_status(**{**models, missing: None}, positive=PROMPT)
+    del models[missing]
+    with pytest.raises(ValueError, match=f"{missing} got nothing"):
+        LTXStageHandOver.check_lazy_status(**models, positive=PROMPT)
+
+
 def test_output_ships_the_audio_of_the_chosen_stage(sampled):
     stage_1 = NestedTensor((sampled.tensors[0] + 1, sampled.tensors[1] + 1))
     last = LTXStageOutput.execute({"samples": sampled}, "last stage", {"samples": stage_1}).result

@@ -6,7 +6,7 @@ from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
 
 from harness.raised import on_purpose
-from oner.nodes.node import Node, check_inputs
+from oner.nodes.node import Node, check_inputs, own_type
 from oner.utils.inputs import CHECKS, check_choice, check_images, check_masks, check_number
 
 NAN, INF = float("nan"), float("inf")
@@ -24,6 +24,26 @@ def draw(*shape):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
 
 
+def objects():
+    """Of ComfyUI's classes, by the name of the type."""
+    import comfy.model_patcher
+    import comfy.samplers
+    import comfy.sd
+    from comfy_extras.nodes_custom_sampler import RandomNoise
+
+    cpu, network = torch.device("cpu"), torch.nn.Linear(1, 1)
+    model = comfy.model_patcher.ModelPatcher(network, cpu, cpu)
+    return {
+        "MODEL": model,
+        "VAE": comfy.sd.VAE.__new__(comfy.sd.VAE),
+        "CLIP": comfy.sd.CLIP(no_init=True),
+        "LATENT_UPSCALE_MODEL": network,
+        "GUIDER": comfy.samplers.CFGGuider(model),
+        "SAMPLER": comfy.samplers.ksampler("euler"),
+        "NOISE": RandomNoise.execute(5).result[0],
+    }
+
+
 # --- images and masks ------------------------------------------------------------------------------------------------
 
 
@@ -38,6 +58,8 @@ def test_what_is_right_passes_as_the_very_object():
         "SIGMAS": torch.tensor([1.0, 0.5, 0.0]),
         "STRING": "a red ball",
         "BOOLEAN": True,
+        "TRACKS": {"track_path": draw(3, 2, 2), "track_visibility": torch.ones(3, 2, dtype=torch.bool)},
+        **objects(),
     }
     assert set(right) == set(CHECKS)
     for kind, value in right.items():
@@ -163,6 +185,20 @@ def test_a_choice_is_one_of_its_options():
         ("SIGMAS", torch.ones(2, 2), "it is a tensor of shape 2x2, not sigmas"),
         ("STRING", 3, "it is int '3', not text"),
         ("BOOLEAN", "yes", "it is str 'yes', not true or false"),
+        ("MODEL", 3, "it is int '3': connect a model"),
+        ("VAE", "vae", "it is str 'vae': connect a VAE"),
+        ("CLIP", {}, "it is dict: connect a text encoder"),
+        ("LATENT_UPSCALE_MODEL", [], "it is list: connect LatentUpscaleModelLoader"),
+        ("GUIDER", object(), "it is object: connect a guider such as CFGGuider"),
+        ("SAMPLER", draw(2), "it is a tensor of shape 2: connect a sampler such as KSamplerSelect"),
+        ("NOISE", 5, "it is int '5': connect noise such as RandomNoise"),
+        ("TRACKS", {"track_path": draw(3, 2, 2)}, "it is dict without places of tracks"),
+        ("TRACKS", {"track_path": draw(3, 0, 2), "track_visibility": torch.ones(3, 0)}, "it holds no track"),
+        (
+            "TRACKS",
+            {"track_path": draw(3, 2, 2), "track_visibility": torch.ones(3, 4)},
+            "it has (3, 2) places and says for (3, 4) whether they are seen",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(kind, value, message):
@@ -170,6 +206,15 @@ def test_what_cannot_be_is_refused(kind, value, message):
 
 
 # --- a node ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_socket_of_a_type_of_its_own_takes_one_class_alone():
+    counts = own_type("COUNTS", int, "Counter").Input("counts")
+    small = own_type("SMALL", lambda value: value < 3, "a small one").Input("small")
+    assert check_inputs([counts, small], {"counts": 5, "small": 2}) == {"counts": 5, "small": 2}
+    assert refused(check_inputs, [counts], {"counts": "x"}) == "counts is str 'x': connect Counter"
+    assert refused(check_inputs, [small], {"small": 3}) == "small is int '3': connect a small one"
+    assert not hasattr(io.Custom("COUNTS").Input, "check")
 
 
 class Probe(Node):

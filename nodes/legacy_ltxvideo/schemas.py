@@ -59,7 +59,7 @@ class AsItIs(io.Image.Input):
     @staticmethod
     def check(value: Any, name: str) -> Tensor:
         check_images(value, name)
-        return value
+        return value  # not what the check makes of it
 
 
 def prompts() -> list[io.Conditioning.Input]:

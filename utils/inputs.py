@@ -190,7 +190,7 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
         name: functools.partial(check_kind, kind=offers(*used), remedy=remedy)
         for name, used, remedy in (
             ("MODEL", ("model", "model_options", "clone"), "a model"),
-            ("VAE", ("encode", "decode"), "a VAE"),
+            ("VAE", ("encode",), "a VAE"),
             ("CLIP", ("tokenize",), "a text encoder"),
             ("GUIDER", ("model_patcher", "original_conds", "sample"), "a guider such as CFGGuider"),
             ("SAMPLER", ("sample",), "a sampler such as KSamplerSelect"),

@@ -84,7 +84,13 @@ class Sandbox:
         return found
 
     def changed(self) -> list[str]:
+        """What is new or other. A new model file is none: loaders save what they made of one among ComfyUI's models
+        where a graph names it. It goes again, as the next case may not find it."""
         now = self.files()
+        for path in now.keys() - self.known.keys():
+            if Path(path).is_relative_to(self.executor.base / "models"):
+                Path(path).unlink()
+                del now[path]
         odd = [path for path in now.keys() | self.known.keys() if now.get(path) != self.known.get(path)]
         self.known = now
         return sorted(odd)

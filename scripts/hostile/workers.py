@@ -93,6 +93,11 @@ def open_sandbox(root: Path) -> Sandbox:
     return sandbox
 
 
+def log_of(root: Path) -> Path:
+    """Where the worker of that folder writes its standard error: beside it, as what is in it is watched."""
+    return root.with_suffix(".log")
+
+
 def limit_memory() -> None:
     if sys.platform == "linux":
         import resource
@@ -102,7 +107,12 @@ def limit_memory() -> None:
 
 def work(line: Connection, root: Path, seed: int) -> None:
     """What a worker does: jobs come in, Done goes out, None after each job."""
+    import faulthandler
     import warnings
+
+    root.mkdir()
+    os.dup2(os.open(log_of(root), os.O_WRONLY | os.O_CREAT), 2)  # progress bars, and the last words of one that dies
+    faulthandler.enable()
 
     from harness import pack
 
@@ -111,7 +121,6 @@ def work(line: Connection, root: Path, seed: int) -> None:
     limit_memory()
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
     sandbox = open_sandbox(root)
     line.send(None)
     while job := line.recv():
@@ -136,6 +145,7 @@ def run_job(line: Connection, sandbox: Sandbox, seed: int, job: Job) -> None:
 
 class Worker:
     def __init__(self, root: Path, seed: int) -> None:
+        self.root = root
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, root, seed), daemon=True)
@@ -170,7 +180,7 @@ def run_cases(names: list[str], cases: list[int], seed: int, count: int, scratch
                     continue
                 workers.remove(worker)
                 worker.stop()
-                if lost:
+                if lost[1]:
                     jobs.insert(0, lost)
                 if jobs:
                     workers.append(Worker(scratch / str(next(folders)), seed))
@@ -203,7 +213,14 @@ def listen(worker: Worker, jobs: list[Job]) -> Iterator[Done]:
 
 def bury(worker: Worker, how: str, why: str) -> Iterator[Done]:
     """The end of the case that a worker was at; gives the rest of its job."""
-    name, cases = worker.job or ("", [])
+    if worker.job is None:
+        raise RuntimeError(f"a worker could not start, {why}:\n{last_words(worker)}")
+    name, cases = worker.job
     case, changes = worker.case
-    yield Done(case, name, changes, Ending(how, why), 0)
+    yield Done(case, name, changes, Ending(how, f"{why}: {last_words(worker)}"), 0)
     return (name, cases[cases.index(case) + 1 :]) if case else ("", [])
+
+
+def last_words(worker: Worker) -> str:
+    log = log_of(worker.root)
+    return log.read_text(errors="replace")[-4000:] if log.exists() else "it wrote nothing"

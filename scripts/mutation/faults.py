@@ -6,6 +6,7 @@ an oracle of its own.
 
 from __future__ import annotations
 
-from . import compat, longlive, ltx2, ltxv, samplers, utils, wan
+from . import compat, hostile, longlive, ltx2, ltxv, samplers, utils, wan
 
-FAULTS = (*ltx2.FAULTS, *ltxv.FAULTS, *wan.FAULTS, *longlive.FAULTS, *samplers.FAULTS, *utils.FAULTS, *compat.FAULTS)
+FAMILIES = (ltx2, ltxv, wan, longlive)
+FAULTS = tuple(fault for module in (*FAMILIES, samplers, utils, compat, hostile) for fault in module.FAULTS)

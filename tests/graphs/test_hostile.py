@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from types import SimpleNamespace
 
 import pytest
 from hostile.changes import KINDS, make_hostile, numbers_for, place, touched
@@ -116,6 +117,17 @@ def test_a_planted_raw_error_is_caught(run):
     assert "IndexError: list index out of range" in ending.error
 
 
+def test_an_error_of_core_below_a_node_of_the_pack_is_raw(run):
+    import torch
+
+    from oner.ltx.checks import need_video_vae
+    from oner.utils.latent_statistics import compress_tones
+
+    assert run(plant("HostileBelow", lambda value: compress_tones("x", value))).how == "raw"
+    ending = run(plant("HostileBeside", lambda value: need_video_vae(torch), module="nodes"))
+    assert (ending.how, ending.node) == ("raw", "planted")
+
+
 def test_an_error_of_core_is_its_own_only_without_a_node_of_the_pack_before_it(run):
     import nodes
 
@@ -136,6 +148,18 @@ def test_a_planted_file_outside_is_caught(run, sandbox, tmp_path):
     assert (ending.how, f"open {tmp_path / 'x'}" in ending.error) == ("outside", True)
     ending = run(plant("HostileFolder", lambda value: (sandbox.root / "x").mkdir()))
     assert (ending.how, str(sandbox.root / "x") in ending.error) == ("outside", True)
+
+
+def test_a_new_model_is_no_fault_and_goes_again(tmp_path):
+    base = tmp_path / "base"
+    (base / "models").mkdir(parents=True)
+    watched = Sandbox(tmp_path, SimpleNamespace(base=base), None)
+    watched.known = watched.files()
+    saved, other = base / "models" / "saved.safetensors", base / "other"
+    saved.write_text("x")
+    other.write_text("x")
+    assert watched.changed() == [str(other)]
+    assert (saved.exists(), other.exists()) == (False, True)
 
 
 def test_a_process_and_code_from_a_file_are_caught(run, sandbox):

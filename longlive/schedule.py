@@ -21,8 +21,8 @@ PIXELS = 4  # pixel frames a latent frame, after the first, which is one
 
 UNITS = {"s": "seconds", "f": "frames", "l": "latent frames"}
 # A time: 5s, 80 frames, 21l, 0:05, 1:02.5, 00:00:05; then options in brackets. In words only before a colon.
-CLOCK = r"(?:(?P<hours>\d+):(?=\d\d:))?(?P<minutes>\d+):(?P<seconds>[0-5]\d(?:\.\d+)?)(?![\d:])"
-SHORT = rf"(?:(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[sfl])(?!\w)|{CLOCK})"
+CLOCK = r"(?:(?P<hours>\d{1,9}):(?=\d\d:))?(?P<minutes>\d{1,9}):(?P<seconds>[0-5]\d(?:\.\d+)?)(?![\d:])"
+SHORT = rf"(?:(?P<number>\d{{1,9}}(?:\.\d+)?)\s*(?P<unit>[sfl])(?!\w)|{CLOCK})"
 LONG = SHORT.replace("[sfl]", "s(?:ec(?:ond)?s?)?|f(?:rames?)?|l(?:atents?)?")
 OPTIONS = r"\s*(?:\[(?P<options>[^\]]*)\])?"
 DASH = "[-\u2013\u2014]"
@@ -31,7 +31,7 @@ BRACKETED = re.compile(rf"\s*\[\s*{LONG}\s*\]{OPTIONS}\s*:?(?P<text>.*)", re.IGN
 BARE = re.compile(rf"\s*{SHORT}{OPTIONS}(?:\s+(?:{DASH}\s+)?(?P<text>.*)|$)", re.IGNORECASE)
 FORMS = (ENTRY, BRACKETED, BARE)
 DECADE = re.compile(r"\s*(?:(?:19|20)?[1-9]0|(?:19|20)00)s\s", re.IGNORECASE)  # "80s neon", "1950s diner"
-SEVERAL = re.compile(r"\s+/\s+")
+SEVERAL = re.compile(r"(?<!\s)\s+/\s+")  # begins at the first of many spaces only, or each would be tried
 # What is meant as a start and cannot be read: a number or a range before a colon or in brackets, a sign, a wrong clock.
 NUMBER = (
     r"\d+(?:[.,:e]\d+)*\s*(?:(?:s|secs?|seconds?|f|frames?|l|latents?|m|ms|mins?|minutes?|h|hours?)(?:\s*\d+\s*s)?\b)?"
@@ -43,7 +43,7 @@ TIMED = re.compile(
     re.IGNORECASE,
 )
 EXAMPLE = 'write "5s: a fox", "0:05 a fox", "80f: a fox" or "21l: a fox", one a line'
-BLEND = re.compile(r"^blend\s+(\d+)$")
+BLEND = re.compile(r"^blend\s+(\d{1,9})$")
 
 
 @dataclass(frozen=True)

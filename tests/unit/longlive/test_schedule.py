@@ -216,6 +216,9 @@ def test_options_of_times_in_other_forms():
         "0ms: a",
         "+2s: a",
         "1e3s: a",
+        "9999999999s: a",
+        "1234567890:00: a",
+        pytest.param("1" * 50 + "s: a", id="many digits"),
     ],
 )
 def test_what_looks_like_a_time_and_cannot_be_read_is_refused_with_an_example(line):
@@ -242,6 +245,18 @@ def test_what_looks_like_a_time_and_cannot_be_read_is_refused_with_an_example(li
 )
 def test_text_that_begins_with_a_number_stays_text(text):
     assert parse_prompts(text) == [Prompt(0, "l", text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"), [("0s a /  5s b", [0, 5]), ("0s a \t / \t 5s b / 7s c", [0, 5, 7]), ("0s a / b / c", [0])]
+)
+def test_several_times_in_a_line(text, starts):
+    assert [prompt.start for prompt in parse_prompts(text)] == starts
+
+
+def test_a_blend_of_too_many_digits_is_named():
+    with pytest.raises(ValueError, match=r'"blend 1111.*" is not known'):
+        parse_prompts(f"0s: a\n5s [blend {'1' * 5000}]: b")
 
 
 def test_a_decade_among_times_with_colons_is_asked_about():

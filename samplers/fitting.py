@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..utils.core import need
+
+_extension = need("comfy.patcher_extension", "WrappersMP.OUTER_SAMPLE")
+
+KEY = "oner_fitting"
+
 
 def need_fitting_latent(model: Any, latent: Any) -> None:
     """Raise ValueError unless a latent is one that the model (a BaseModel) makes: with sound for LTX-2 alone."""
-    parts = list(latent.unbind()) if getattr(latent, "is_nested", False) else [latent]
-    form, shape = model.latent_format, tuple(parts[0].shape)
-    if len(parts) > 1 and not hasattr(model.diffusion_model, "audio_patchify_proj"):
+    need_fitting_shapes(model, [part.shape for part in latent.unbind()] if latent.is_nested else [latent.shape])
+
+
+def need_fitting_shapes(model: Any, shapes: list) -> None:
+    """The same of the shapes of its parts."""
+    form, shape = model.latent_format, tuple(shapes[0])
+    if len(shapes) > 1 and not hasattr(model.diffusion_model, "audio_patchify_proj"):
         raise ValueError(
-            f"the latent holds {len(parts)} parts, and {type(model).__name__} makes video alone: separate video and "
+            f"the latent holds {len(shapes)} parts, and {type(model).__name__} makes video alone: separate video and "
             "audio, and connect the video"
         )
     if len(shape) != form.latent_dimensions + 2 or shape[1] != form.latent_channels:
@@ -22,6 +33,30 @@ def need_fitting_latent(model: Any, latent: Any) -> None:
             f"the latent has shape {shape}; {type(model).__name__} makes {form.latent_dimensions + 2} dimensions with "
             f"{form.latent_channels} channels: connect an empty or encoded latent of this model"
         )
+    if 0 in shape:
+        raise ValueError(f"the latent has shape {shape} and so no content: give it one frame and one pixel at least")
+
+
+def need_when_sampled(model: Any, need_prompts: Callable) -> None:
+    """Let a cloned MODEL check latents and prompts at the start of each run, also in guiders of ComfyUI or other packs.
+
+    `need_prompts(model, shapes, mask, **prompts)` raises ValueError for what does not fit the parts of the latent and
+    their mask, which is None where all is made.
+    """
+
+    def sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, *arguments, **others) -> Tensor:
+        guider = executor.class_obj
+        shapes = others.get("latent_shapes") or [latent_image.shape]
+        need_fitting_shapes(guider.model_patcher.model, shapes)
+        prompts = {
+            name: [[each["cross_attn"], each] for each in conds if each.get("cross_attn") is not None]
+            for name, conds in guider.original_conds.items()
+        }
+        need_prompts(guider.model_patcher, shapes, denoise_mask, **prompts)
+        return executor(noise, latent_image, sampler, sigmas, denoise_mask, *arguments, **others)
+
+    if not model.get_wrappers(_extension.WrappersMP.OUTER_SAMPLE, KEY):
+        model.add_wrapper_with_key(_extension.WrappersMP.OUTER_SAMPLE, KEY, sample)
 
 
 def need_fitting_prompts(prompts: dict[str, list], widths: set[int], model: str) -> None:

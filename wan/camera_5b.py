@@ -19,8 +19,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..samplers.compiled import tell
+from ..samplers.fitting import need_when_sampled
 from ..utils import files
 from ..utils.core import need
+from .checks import need_sampled_prompts
 
 sd_module = need("comfy.sd", "load_diffusion_model_state_dict")
 utils = need("comfy.utils", "state_dict_prefix_replace")
@@ -94,6 +96,7 @@ def attach_adapter(patcher: Any, adapter: CameraAdapter) -> Any:
     """A freshly loaded Wan MODEL with the adapter as a part of its network, so that core moves both together."""
     patcher.model.diffusion_model.control_adapter = adapter
     patcher.size = 0  # measured anew
+    need_when_sampled(patcher, need_sampled_prompts)
     patcher.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, camera_wrapper)
     tell(patcher, "camera", plan_of=lambda _x, conds, _options: "camera_conditions" in conds)
     return patcher

@@ -28,3 +28,8 @@ def need_prompts(model: Any, **prompts: list) -> None:
     width = input_width(getattr(model.model.diffusion_model, "text_embedding", None))
     if width:
         need_fitting_prompts(prompts, {width}, f"this {type(model.model).__name__}")
+
+
+def need_sampled_prompts(model: Any, _shapes: list, _mask: Any, **prompts: list) -> None:
+    """The same at the start of a run."""
+    need_prompts(model, **prompts)

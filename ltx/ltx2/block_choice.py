@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...samplers.fitting import need_when_sampled
 from ...utils.core import need
 from .block import forward
+from .checks import need_sampled_prompts
 
 log = logging.getLogger("oner")
 
@@ -39,6 +41,8 @@ def with_exact_block(model) -> Any:
     model = model.clone()
     if not model.get_wrappers(_extension.WrappersMP.APPLY_MODEL, KEY):
         model.add_wrapper_with_key(_extension.WrappersMP.APPLY_MODEL, KEY, _with_exact_blocks)
+    if has_block(model.model.diffusion_model):
+        need_when_sampled(model, need_sampled_prompts)
     return model
 
 

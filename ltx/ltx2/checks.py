@@ -32,6 +32,25 @@ def need_prompts(model, **prompts: list) -> None:
     need_fitting_prompts(prompts, widths, f"this {type(model.model).__name__}")
 
 
+def need_sampled_prompts(model, shapes: list, mask, **prompts: list) -> None:
+    """The same at the start of a run; and ValueError if the prompts tell of appended frames that the latent lacks.
+
+    Also for ComfyUI's RescaleCFG and sound: it takes the deviation over dimensions that the two as one tensor lack.
+    """
+    need_prompts(model, **prompts)
+    changed = getattr(model.model_options.get("sampler_cfg_function"), "__qualname__", "")
+    if len(shapes) > 1 and changed.startswith("RescaleCFG."):
+        raise ValueError(
+            "ComfyUI's RescaleCFG cannot rescale a latent with sound: take it out, and use the rescale of LTX Guidance"
+        )
+    guided = [name for name, prompt in prompts.items() for _, options in prompt if "keyframe_idxs" in options]
+    if mask is None and guided:
+        raise ValueError(
+            f"{guided[0]} tells of appended frames, and the latent has none: connect the prompts and the latent of the "
+            "same node"
+        )
+
+
 def need_audio_vae(vae, name: str) -> None:
     """Raise ValueError unless a VAE is an audio VAE of LTX-2; `name` is the input it came through."""
     if not hasattr(vae.first_stage_model, "preprocessor"):

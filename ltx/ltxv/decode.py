@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...utils.latent_statistics import compress_tones
+from ..checks import need_video_latent
 
 
 def is_timestep_conditioned(vae: Any) -> bool:
@@ -30,6 +31,7 @@ def with_decode_settings(vae: Any, timestep: float, noise_scale: float, seed: in
 
     class SeededDecode(type(module)):  # type: ignore[misc]
         def decode(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            need_video_latent(x, "samples")
             height, width = x.shape[-2:]
             if reflects and min(height, width) < 2:  # its convolutions mirror one latent pixel at each edge
                 raise ValueError(

@@ -89,6 +89,11 @@ def old_exr_graph():
     return {"image": image, **decode}
 
 
+def latent_graph():
+    latent = node("OnerLTXEmptyLatent", width=64, height=64, length=9, fps=24.0, batch_size=1, stages="one", audio=True)
+    return {"latent": latent, "target": node("OnerLTXSaveLatent", latent=["latent", 0])}
+
+
 NAMES = {  # "Node.input" -> graphs in which a name comes in there, and the id of that node
     "OnerLongLiveRollout.filename_prefix": [(lambda: take_graph("load", "fork", "continue"), "rollout")],
     "OnerLongLiveContinue.filename_prefix": [(take_graph, "continue")],
@@ -98,10 +103,12 @@ NAMES = {  # "Node.input" -> graphs in which a name comes in there, and the id o
         (lambda: schedule_graph("LongLive 1.0 JSONL"), "prompt"),
         (lambda: schedule_graph("LongLive 2.0 shots"), "prompt"),
     ],
+    "OnerLTXSaveLatent.filename_prefix": [(latent_graph, "target")],
     "LTXVHDRDecodePostprocess.output_dir": [(old_exr_graph, "target")],
     "LTXVHDRDecodePostprocess.filename_prefix": [(old_exr_graph, "target")],
 }
 CHOICES = {  # the same for inputs with a list of files, which a link fills with anything
+    "OnerLTXLoadLatent.file": [(lambda: show("OnerLTXLoadLatent"), "target")],
     "OnerWanGPImport.file": [(lambda: show("OnerWanGPImport", text=""), "target")],
     "OnerWanCameraPathFromText.file": [(lambda: show("OnerWanCameraPathFromText", length=0), "target")],
     "OnerTextEncoderLoader.folder": [(lambda: take_graph("load", "fork", "continue"), "text_encoder")],
@@ -144,6 +151,7 @@ FINE = {  # target -> strings that are right there: a number is added, the file 
     "OnerLongLiveRollout.filename_prefix": ("link itself",),
     "OnerLongLiveContinue.filename_prefix": ("link itself",),
     "OnerLongLiveLoader.save_as": ("link itself", "empty"),
+    "OnerLTXSaveLatent.filename_prefix": ("link itself",),
     "LTXVHDRDecodePostprocess.filename_prefix": ("link itself",),
 }
 
@@ -207,7 +215,8 @@ def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_made(target, what
     executor, session, root = place
     value = STRINGS[what].replace("{outside}", str(root / "outside"))
     widget = target.partition(".")[2]
-    named = f".* - {widget}" if target.startswith("LTXVHDR") else widget  # ComfyUI says that it is refused in the queue
+    queued = target.startswith(("LTXVHDR", "OnerLTXSave"))  # ComfyUI says that it is refused before the run
+    named = f".* - {widget}" if queued else widget
     for graph, id in NAMES.get(target) or CHOICES[target]:
         prompt = graph()
         if target in CHOICES:

@@ -43,10 +43,10 @@ def need_sampled_prompts(model, shapes: list, mask, **prompts: list) -> None:
         raise ValueError(
             "ComfyUI's RescaleCFG cannot rescale a latent with sound: take it out, and use the rescale of LTX Guidance"
         )
-    guided = [name for name, prompt in prompts.items() for _, options in prompt if "keyframe_idxs" in options]
-    if mask is None and guided:
+    guided = (n for n, prompt in prompts.items() for _, each in prompt if each.get("keyframe_idxs") is not None)
+    if mask is None and (name := next(guided, "")):
         raise ValueError(
-            f"{guided[0]} tells of appended frames, and the latent has none: connect the prompts and the latent of the "
+            f"{name} tells of appended frames, and the latent has none: connect the prompts and the latent of the "
             "same node"
         )
 

@@ -45,6 +45,16 @@ def test_prompts_of_appended_frames_without_their_latent(ltx2, prompts, av_laten
         sample(guider, av_latent)
 
 
+def test_prompts_whose_guides_core_has_cropped(ltx2, prompts, av_latent):
+    """As in a second stage: LTXVCropGuides leaves the keys with nothing in them, and the upsampler drops the mask."""
+    text, options = prompts[0][0]
+    cropped = [[text, {**options, "keyframe_idxs": None, "guide_attention_entries": None}]]
+    kept, expected = (
+        sample(BasicGuider.execute(ltx2, p).result[0], av_latent).result[0] for p in (cropped, prompts[0])
+    )
+    assert all(map(torch.equal, kept["samples"].unbind(), expected["samples"].unbind()))
+
+
 @pytest.mark.parametrize("sampler", [CORES, make_sampler("euler")], ids=["core's", "ours"])
 def test_cores_rescale_is_refused_with_sound_alone(ltx2, prompts, av_latent, sampler):
     guider = CFGGuider.execute(RescaleCFG().patch(ltx2, 0.7)[0], *prompts, 3.0).result[0]

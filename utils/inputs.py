@@ -118,8 +118,11 @@ def check_kind(value: Any, name: str, kind: type | Callable[[Any], bool], remedy
 
 
 def offers(*names: str) -> Callable[[Any], bool]:
-    """Whether a value has what nodes use of it: another pack's model or guider need not be of ComfyUI's class."""
-    return lambda value: all(hasattr(value, name) for name in names)
+    """Whether a value has what nodes use of it: another pack's model or guider need not be of ComfyUI's class.
+
+    A text has an `encode` too, and is none of these.
+    """
+    return lambda value: not isinstance(value, str) and all(hasattr(value, name) for name in names)
 
 
 def check_tracks(value: Any, name: str) -> dict[str, Tensor]:

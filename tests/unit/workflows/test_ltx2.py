@@ -59,7 +59,7 @@ each_stage = pytest.mark.parametrize(
 def network(generation: str):
     """What of a model says its generation."""
     inner = SimpleNamespace(audio_patchify_proj=None, cross_attention_adaln=generation == "LTX-2.3")
-    return SimpleNamespace(model=SimpleNamespace(diffusion_model=inner))
+    return SimpleNamespace(model=SimpleNamespace(diffusion_model=inner), model_options={}, clone=None)
 
 
 def execute(prompt: dict, id: str, generation: str = "LTX-2.3"):

@@ -1,6 +1,7 @@
 """Run the test lanes on ComfyUI releases other than the one that is set up, and print a table: `make compat`.
 
-    python scripts/compat                          the unit lane on every release that scripts/bootstrap.py can have
+    python scripts/compat                          the unit lane, without tests marked `once`, on every release that
+                                                   scripts/bootstrap.py can have
     python scripts/compat 0.27.0 /path/to/ComfyUI  on these; a tree at a path gets the lanes unit, graphs and parity
     python scripts/compat TREE --lanes unit browser
     python scripts/compat TREE --record            writes the results to docs/compat.json and docs/compat.md
@@ -34,6 +35,7 @@ from oner.utils.core import OLDEST_CORE, parse_version
 
 LANES = {lane.name: lane for lane in lanes.LANES if lane.name in record.LANES}
 FIRST = ("unit",)  # of a release: what a change of core breaks most
+BRIEF = ["-m", "not once"]  # of a release too: without what takes minutes and depends little on it
 WHOLE = ("unit", "graphs", "parity")  # of a tree
 IMPORT = """
 import sys
@@ -60,8 +62,11 @@ def release_of(tree: Path) -> str:
     return re.search(r'__version__ = "(\d+(?:\.\d+)*)', text)[1]
 
 
-def run_lane(lane: lanes.Lane, python: Path, tree: Path) -> Outcome:
-    """Run a lane on a tree with the Python of its environment; what pytest or parity prints is shown."""
+def run_lane(lane: lanes.Lane, python: Path, tree: Path, brief: list[str]) -> Outcome:
+    """Run a lane on a tree with the Python of its environment; what pytest or parity prints is shown.
+
+    `brief` are arguments for pytest that leave tests out.
+    """
     missing = lane.missing()
     if missing:
         return outcome.broken(missing)
@@ -73,7 +78,7 @@ def run_lane(lane: lanes.Lane, python: Path, tree: Path) -> Outcome:
         return outcome.of_parity(done.stdout, done.returncode)
     with throw_away() as folder:
         report = Path(folder) / "report.xml"
-        done = subprocess.run([*command, f"--junitxml={report}"], cwd=bootstrap.ROOT, env=environment)
+        done = subprocess.run([*command, *brief, f"--junitxml={report}"], cwd=bootstrap.ROOT, env=environment)
         return outcome.of_pytest(report, done.returncode)
 
 
@@ -87,8 +92,8 @@ def refusal(release: str, tree: Path) -> Outcome:
     return Outcome(1, 0) if refused else outcome.broken(outcome.short(said))
 
 
-def check(name: str, chosen: list[str]) -> tuple[str, dict[str, Outcome]]:
-    """The release of a tree and what came of its lanes."""
+def check(name: str, chosen: list[str], *, whole: bool) -> tuple[str, dict[str, Outcome]]:
+    """The release of a tree and what came of its lanes; `whole` also with tests that are marked `once`."""
     tree = find_tree(name)
     release = release_of(tree)
     if parse_version(release) < parse_version(OLDEST_CORE):
@@ -98,7 +103,8 @@ def check(name: str, chosen: list[str]) -> tuple[str, dict[str, Outcome]]:
     results = {}
     for lane in chosen or (FIRST if name in bootstrap.SOURCES else WHOLE):
         print(f"-- ComfyUI {release}: {lane}", flush=True)
-        results[lane] = run_lane(LANES[lane], python, tree)
+        brief = [] if whole or name not in bootstrap.SOURCES else BRIEF
+        results[lane] = run_lane(LANES[lane], python, tree, brief)
     return release, results
 
 
@@ -108,7 +114,7 @@ def main() -> int:
     parser.add_argument("--lanes", nargs="+", choices=LANES, default=[], help="which lanes to run")
     parser.add_argument("--record", action="store_true", help="write docs/compat.json and docs/compat.md")
     options = parser.parse_args()
-    results = dict(check(name, options.lanes) for name in options.trees)
+    results = dict(check(name, options.lanes, whole=options.record) for name in options.trees)
     if options.record:
         today = datetime.date.today().isoformat()
         for release, each in results.items():

@@ -29,6 +29,8 @@ from oner.nodes.wan.lora import LoraSchedule, WanLoraLoader
 from oner.nodes.wan.recipes import WanGPImport
 from tiny import write_models
 
+pytestmark = pytest.mark.once
+
 HIDDEN = SimpleNamespace(prompt={"1": {}}, extra_pnginfo={})
 SETTINGS = Settings(window=6, sink=2, block=2, steps=1)
 NAMES = [

@@ -6,6 +6,8 @@ import torch
 from harness import odd_inputs
 from harness.raised import on_purpose
 
+pytestmark = pytest.mark.once
+
 REFUSE_ALWAYS = {  # nodes of old graphs that only say what to use, and one for models that this ComfyUI may not have
     "GemmaAPITextEncode",
     "LTXVPromptEnhancerLoader",

@@ -37,11 +37,11 @@ def test_a_folder_that_is_no_tree_is_refused(command, tmp_path):
 
 def test_a_tree_that_is_too_old_passes_by_being_refused_in_one_sentence(command, tmp_path):
     tree = fake_tree(tmp_path, "0.3.0")
-    assert command.check(str(tree), ["graphs"]) == ("0.3.0", {"refusal": Outcome(1, 0)})
+    assert command.check(str(tree), ["graphs"], whole=False) == ("0.3.0", {"refusal": Outcome(1, 0)})
     said = command.refusal("0.2.0", tree).failures  # another sentence than the one for this release
     assert said == [f"ImportError: ComfyUI is 0.3.0; Oner needs {OLDEST_CORE} or newer: update ComfyUI"]
 
 
 def test_a_lane_whose_tool_is_missing_fails_and_names_it(command):
     lane = command.lanes.Lane("browser", [], lambda: "no Chromium on PATH")
-    assert command.run_lane(lane, None, None).failures == ["no Chromium on PATH"]
+    assert command.run_lane(lane, None, None, []).failures == ["no Chromium on PATH"]

@@ -15,6 +15,8 @@ from oner.samplers.packed import pack
 
 from .conftest import random
 
+pytestmark = pytest.mark.once
+
 SIGMAS = torch.tensor([1.0, 0.7, 0.3, 0.0])
 ONE = Guidance(cfg=3.0, stg=1.0, stg_blocks=(1,), rescale=0.7, modality=3.0)
 OTHER = Guidance(cfg=3.0, stg=1.0, stg_blocks=(0, 2), rescale=0.7, modality=3.0)

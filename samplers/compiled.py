@@ -42,10 +42,14 @@ def compiled_for(plan: Hashable) -> Iterator[None]:
 
 
 def is_compiled(network: Any, transformer_options: dict) -> bool:
-    """Whether any part of a network is compiled, or will be by ComfyUI's wrapper in this call."""
+    """Whether a network is compiled or one of its blocks, or will be by ComfyUI's wrapper in this call.
+
+    It is asked in every step, so no module within a block is looked at.
+    """
     if COMPILE_KEY in transformer_options.get("wrappers", {}).get(_extension.WrappersMP.APPLY_MODEL, {}):
         return True
-    modules = network.modules()
+    parts = list(network.children())
+    modules = [network, *parts, *(block for part in parts for block in part.children())]
     return any("_orig_mod" in module._modules or module._compiled_call_impl is not None for module in modules)
 
 

@@ -21,7 +21,7 @@ def need_video_vae(vae: Any, name: str = "vae") -> None:
 
 def need_video_latent(video: Tensor, name: str = "latent") -> None:
     """Raise ValueError unless a tensor is an LTX video latent [B, 128, T, H, W]."""
-    if video.ndim != 5 or video.shape[1] != VIDEO_CHANNELS:
+    if video.ndim != 5 or video.shape[1] != VIDEO_CHANNELS or not video.numel():
         raise ValueError(
             f"{name} has shape {tuple(video.shape)}; an LTX video latent is [B, {VIDEO_CHANNELS}, T, H, W]: connect a "
             "latent of LTX Empty Latent or of an LTX VAE"

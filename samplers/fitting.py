@@ -9,19 +9,24 @@ import torch
 from torch import Tensor
 
 from ..utils.core import need
+from ..utils.inputs import check_sigmas
+from .packed import latent_shapes
 
+_samplers = need("comfy.samplers", "KSAMPLER")
 _extension = need("comfy.patcher_extension", "WrappersMP.OUTER_SAMPLE")
 
 KEY = "oner_fitting"
 
 
-def need_fitting_latent(model: Any, latent: Any) -> None:
-    """Raise ValueError unless a latent is one that the model (a BaseModel) makes: with sound for LTX-2 alone."""
-    need_fitting_shapes(model, [part.shape for part in latent.unbind()] if latent.is_nested else [latent.shape])
+def need_fitting_latent(guider: Any, latent: Any, sigmas: Tensor) -> None:
+    """Raise ValueError before a guider samples, unless a latent (or nested one) and sigmas fit its model and prompts."""
+    shapes = [part.shape for part in latent.unbind()] if latent.is_nested else [latent.shape]
+    need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
 
 
-def need_fitting_shapes(model: Any, shapes: list) -> None:
-    """The same of the shapes of its parts."""
+def need_fitting_shapes(model: Any, shapes: list, sigmas: Tensor, prompts: dict[str, list[dict]]) -> None:
+    """The same of the shapes of its parts: ones that the model (a BaseModel) makes, with sound for LTX-2 alone."""
+    check_sigmas(sigmas, "sigmas")
     form, shape = model.latent_format, tuple(shapes[0])
     if len(shapes) > 1 and not hasattr(model.diffusion_model, "audio_patchify_proj"):
         raise ValueError(
@@ -35,6 +40,8 @@ def need_fitting_shapes(model: Any, shapes: list) -> None:
         )
     if 0 in shape:
         raise ValueError(f"the latent has shape {shape} and so no content: give it one frame and one pixel at least")
+    if hasattr(model.diffusion_model, "vace_patch_embedding"):
+        need_fitting_control(shape, prompts)
 
 
 def need_when_sampled(model: Any, need_prompts: Callable) -> None:
@@ -47,7 +54,7 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
     def sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, *arguments, **others) -> Tensor:
         guider = executor.class_obj
         shapes = others.get("latent_shapes") or [latent_image.shape]
-        need_fitting_shapes(guider.model_patcher.model, shapes)
+        need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
         prompts = {
             name: [[each["cross_attn"], each] for each in conds if each.get("cross_attn") is not None]
             for name, conds in guider.original_conds.items()
@@ -59,6 +66,44 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
         model.add_wrapper_with_key(_extension.WrappersMP.OUTER_SAMPLE, KEY, sample)
 
 
+class FittingSampler(_samplers.KSAMPLER):  # type: ignore[name-defined]
+    """ComfyUI's KSAMPLER of a solver of the pack: raises ValueError at its start for what does not fit the model."""
+
+    def sample(self, guider, sigmas, extra_args, callback, noise, latent_image=None, *arguments, **others) -> Tensor:
+        need_fitting_run(guider, sigmas, latent_image)
+        return super().sample(guider, sigmas, extra_args, callback, noise, latent_image, *arguments, **others)
+
+
+def need_fitting_run(guider: Any, sigmas: Tensor, latent: Tensor) -> None:
+    """Raise ValueError unless sigmas, the latent and the prompts of a guider, whoever made it, fit its model."""
+    model = guider.inner_model
+    need_fitting_shapes(model, latent_shapes(guider, latent), sigmas, guider.conds)
+    prompts = {
+        name: [[each["cross_attn"], each] for each in conds if each.get("cross_attn") is not None]
+        for name, conds in guider.conds.items()
+    }
+    need_fitting_prompts(prompts, text_widths(model.diffusion_model), f"this {type(model).__name__}")
+
+
+def need_fitting_control(shape: tuple, prompts: dict[str, list[dict]]) -> None:
+    """Raise ValueError if a prompt of Wan VACE carries control frames of another size than the latent."""
+    frames, height, width = shape[2:]
+    for name, prompt in prompts.items():
+        for control in (each for options in prompt for each in options.get("vace_frames") or ()):
+            given = control.shape[2:]
+            if (given[0], given[1] // 2, given[2] // 2) != (frames, (height + 1) // 2, (width + 1) // 2):  # tokens
+                raise ValueError(
+                    f"{name} has control frames of {given[2]}x{given[1]} in {given[0]} latent frames, and the latent "
+                    f"is {width}x{height} in {frames}: connect the prompts and the latent of the same node"
+                )
+
+
+def text_widths(network: Any) -> set[int]:
+    """What a Wan network reads; empty for the networks of others, which say it elsewhere."""
+    width = input_width(getattr(network, "text_embedding", None))
+    return {width} if width else set()
+
+
 def need_fitting_prompts(prompts: dict[str, list], widths: set[int], model: str) -> None:
     """Raise ValueError unless each prompt's text [B, tokens, width] has one of `widths`."""
     for name, prompt in prompts.items():
@@ -67,7 +112,7 @@ def need_fitting_prompts(prompts: dict[str, list], widths: set[int], model: str)
                 raise ValueError(
                     f"{name} has shape {tuple(encoded.shape)}, no encoded text: connect a text encoder's output"
                 )
-            if encoded.shape[-1] not in widths:
+            if widths and encoded.shape[-1] not in widths:
                 wanted = " or ".join(map(str, sorted(widths)))
                 raise ValueError(
                     f"{name} has texts {encoded.shape[-1]} wide, {model} reads {wanted}: encode it with the text "

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import comfy.samplers
 import torch
 from torch import Tensor
 from tqdm.auto import trange
+
+from .fitting import FittingSampler
 
 LARGEST_SIGMA = 1 - 1e-6  # in UniPC's lambda, where sigma 1 gives -infinity
 LOWER_ORDER_FINAL = 15  # below so many steps DPM++ takes its last step in first order
@@ -131,6 +132,6 @@ def sample_flow_dpmpp_2m(
 FLOW_SOLVERS: dict[str, Callable] = {"flow UniPC": sample_flow_unipc, "flow DPM++ 2M": sample_flow_dpmpp_2m}
 
 
-def flow_sampler(name: str, restart_below: float = 0.0) -> comfy.samplers.KSAMPLER:
+def flow_sampler(name: str, restart_below: float = 0.0) -> FittingSampler:
     """A SAMPLER of one of FLOW_SOLVERS."""
-    return comfy.samplers.KSAMPLER(FLOW_SOLVERS[name], {"restart_below": restart_below})
+    return FittingSampler(FLOW_SOLVERS[name], {"restart_below": restart_below})

@@ -145,7 +145,7 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
         return self.second is not None and phase >= self.plan.second_from
 
     def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
-        need_fitting_latent(self.model_patcher.model, latent_image)
+        need_fitting_latent(self, latent_image, sigmas)
         first = self.model_patcher, self.model_options
         second = None if self.second is None else (self.second.model_patcher, self.second.model_options)
         self.phase = self.plan.phase_of(float(sigmas[0])) if len(sigmas) else 0

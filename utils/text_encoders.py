@@ -60,6 +60,8 @@ class FolderTokenizer:
         return cls(hf_folder.find_tokenizer(Path(folder), cls.FILES), **special)
 
     def __call__(self, text: str) -> dict[str, list[int]]:
+        if half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), ""):
+            raise ValueError(f"the prompt holds {half!a}, half a character: type that place anew")
         if self.file.suffix == ".json":
             ids = self.backend.encode(text, add_special_tokens=False).ids
         else:

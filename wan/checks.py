@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..samplers.fitting import input_width, need_fitting_prompts
+from ..samplers.fitting import need_fitting_prompts, text_widths
 
 VAES = {16: "the Wan 2.1 VAE", 48: "the Wan 2.2 VAE"}
 
@@ -25,9 +25,7 @@ def need_wan(model: Any, name: str) -> None:
 
 def need_prompts(model: Any, **prompts: list) -> None:
     """Raise ValueError unless CONDITIONINGs are as wide as the model's text embedding reads."""
-    width = input_width(getattr(model.model.diffusion_model, "text_embedding", None))
-    if width:
-        need_fitting_prompts(prompts, {width}, f"this {type(model.model).__name__}")
+    need_fitting_prompts(prompts, text_widths(model.model.diffusion_model), f"this {type(model.model).__name__}")
 
 
 def need_sampled_prompts(model: Any, _shapes: list, _mask: Any, **prompts: list) -> None:

@@ -85,6 +85,11 @@ def make_canvas(width: int, height: int, outpaint: str) -> Canvas:
 
     left, inner_width = edges(width, left, right)
     top, inner_height = edges(height, top, bottom)
+    if inner_width < 1 or inner_height < 1:
+        raise ValueError(
+            f"outpaint is {outpaint!r}, which leaves {inner_width}x{inner_height} of {width}x{height} pixels to the "
+            "source: give smaller margins, or a larger width and height"
+        )
     return Canvas(width, height, left, top, inner_width, inner_height)
 
 

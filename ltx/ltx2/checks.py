@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ...samplers.fitting import input_width, need_fitting_prompts
+from ...utils.core import need
 from ..latents import AUDIO_LATENTS_PER_SECOND, SPATIAL, TEMPORAL
 from .state import State
+
+_extension = need("comfy.patcher_extension", "WrappersMP.DIFFUSION_MODEL")
 
 
 def need_audio_video_model(model) -> None:
@@ -35,13 +38,19 @@ def need_prompts(model, **prompts: list) -> None:
 def need_sampled_prompts(model, shapes: list, mask, **prompts: list) -> None:
     """The same at the start of a run; and ValueError if the prompts tell of appended frames that the latent lacks.
 
-    Also for ComfyUI's RescaleCFG and sound: it takes the deviation over dimensions that the two as one tensor lack.
+    Also for ComfyUI's RescaleCFG and sound: it takes the deviation over dimensions that the two as one tensor lack;
+    and for its EasyCache without, which reads a second tensor.
     """
     need_prompts(model, **prompts)
     changed = getattr(model.model_options.get("sampler_cfg_function"), "__qualname__", "")
     if len(shapes) > 1 and changed.startswith("RescaleCFG."):
         raise ValueError(
             "ComfyUI's RescaleCFG cannot rescale a latent with sound: take it out, and use the rescale of LTX Guidance"
+        )
+    if len(shapes) == 1 and model.get_wrappers(_extension.WrappersMP.DIFFUSION_MODEL, "easycache"):
+        raise ValueError(
+            "ComfyUI's EasyCache wants video and sound of an LTX-2 model, and the latent is video alone: take it out, "
+            "or add audio with LTX Empty Latent"
         )
     guided = (n for n, prompt in prompts.items() for _, each in prompt if each.get("keyframe_idxs") is not None)
     if mask is None and (name := next(guided, "")):

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import need_video_latent
+
 
 def is_diffusion_decoder(vae: Any) -> bool:
     """Whether the VAE's decoder makes pixels from noise."""
@@ -24,6 +26,7 @@ def with_decode_seed(vae: Any, seed: int) -> Any:
 
     class SeededDecode(type(module)):  # type: ignore[misc]
         def decode(self, x: Tensor) -> Tensor:
+            need_video_latent(x, "samples")
             generator = torch.Generator(device=x.device).manual_seed(seed)
             return self.decoder(self.per_channel_statistics.un_normalize(x), generator=generator)
 

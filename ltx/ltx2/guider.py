@@ -69,11 +69,11 @@ class MultimodalGuider(_samplers.CFGGuider):  # type: ignore[name-defined]
         self.shared_audio_context = shared_audio_context
         self.cfg = max(guidance.cfg for guidance in everything)  # for hooks and logs; guidance goes by modality
 
-    def sample(self, noise, latent_image, *args, **kwargs):
-        need_fitting_latent(self.model_patcher.model, latent_image)
+    def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
+        need_fitting_latent(self, latent_image, sigmas)
         need_one_batch(latent_image)
         self._need_one_reference(parts_of(latent_image)[0].shape[0])
-        return super().sample(noise, latent_image, *args, **kwargs)
+        return super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
     def _need_one_reference(self, batch: int) -> None:
         """Raise ValueError if there are more reference sounds than core can give to all passes of a batch."""

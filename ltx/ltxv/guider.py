@@ -50,6 +50,13 @@ def need_prompts(model: Any, **prompts: list) -> None:
                 f"{name} has no attention_mask, which tells LTX-Video the words from the padding: encode it with T5, "
                 "as CLIPTextEncode does"
             )
+        for encoded, options in prompt:
+            words = options["attention_mask"].shape[-1]
+            if words != encoded.shape[1]:
+                raise ValueError(
+                    f"{name} has {encoded.shape[1]} tokens and an attention_mask of {words}: ComfyUI's Conditioning "
+                    "(Concat) joins texts without their masks, so write both texts into one prompt"
+                )
 
 
 class LTXVGuider(comfy.samplers.CFGGuider):
@@ -65,9 +72,9 @@ class LTXVGuider(comfy.samplers.CFGGuider):
         self.set_conds(positive, negative)
         self.schedule, self.mode = schedule, mode
 
-    def sample(self, noise, latent_image, *args, **kwargs):
-        need_fitting_latent(self.model_patcher.model, latent_image)
-        return super().sample(noise, latent_image, *args, **kwargs)
+    def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
+        need_fitting_latent(self, latent_image, sigmas)
+        return super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
     def predict_noise(self, x, timestep, model_options=None, seed=None) -> Tensor:  # noqa: ARG002 - CFGGuider's signature
         model_options = model_options or {}

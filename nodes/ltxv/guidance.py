@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import comfy.samplers
 import torch
 from comfy_api.latest import io
 
@@ -14,6 +13,7 @@ from ...ltx.ltxv.guider import LTXVGuider
 from ...ltx.ltxv.sampler import sample_ltxv
 from ...ltx.ltxv.stg import MODES
 from ...ltx.schedules import shifted_sigmas
+from ...samplers.fitting import FittingSampler
 from ...utils.latents import video_part
 from ...utils.numbers import parse_numbers
 from ..node import Node
@@ -279,4 +279,4 @@ class LTXVPreset(Node):
             sigmas = shifted_sigmas(run.steps, **size)
         else:
             sigmas = torch.tensor([*run.sigmas, 0.0])
-        return io.NodeOutput(guider, comfy.samplers.KSAMPLER(sample_ltxv, options), sigmas)
+        return io.NodeOutput(guider, FittingSampler(sample_ltxv, options), sigmas)

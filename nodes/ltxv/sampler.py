@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.latest import io
 
 from ...ltx.ltxv.presets import IMAGE_NOISE_SCALE
 from ...ltx.ltxv.sampler import sample_ltxv
+from ...samplers.fitting import FittingSampler
 from ..node import Node
 
 
@@ -42,4 +42,4 @@ class LTXVSampler(Node):
     @classmethod
     def execute(cls, image_noise, stochastic):
         options = {"image_noise_scale": image_noise, "stochastic": stochastic}
-        return io.NodeOutput(comfy.samplers.KSAMPLER(sample_ltxv, options))
+        return io.NodeOutput(FittingSampler(sample_ltxv, options))

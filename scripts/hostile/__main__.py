@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # compiling takes a minute, in processes of its own
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import pack

@@ -101,6 +101,13 @@ def output_types(kind: str) -> tuple[str, ...]:
     return tuple(map(str, nodes.NODE_CLASS_MAPPINGS[kind].RETURN_TYPES))
 
 
+def output_names(kind: str) -> tuple[str, ...]:
+    import nodes
+
+    node = nodes.NODE_CLASS_MAPPINGS[kind]
+    return tuple(map(str, getattr(node, "RETURN_NAMES", None) or node.RETURN_TYPES))
+
+
 def is_link(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
 

@@ -14,7 +14,7 @@ from harness.pack import ROOT
 from harness.raised import ASIDE, on_purpose
 from harness.server import WorkflowError, WorkflowRefused
 
-from .changes import Prompt, is_ours, touched, upstream
+from .changes import Prompt, is_link, is_ours, links, output_names, output_types, touched, upstream
 
 ALLOWED = ("refused", "finished", "said", "core's own")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -98,10 +98,11 @@ class Sandbox:
     def run(self, prompt: Prompt, before: Prompt, session: Any) -> Ending:
         self.guard.take()  # of what else this process does
         ending = self.end_of(prompt, before, session)
-        if ending.how == "passed":  # what the pack let pass may have nothing to do with it
-            alone = self.end_of(without_passed(prompt, before, ending.node), before, session)
-            same = alone.how == "core's own" and alone.error == ending.error
-            ending = alone if same else replace(ending, how="raw")
+        if ending.how == "passed":  # would it end so without the pack's nodes on the way, too?
+            again = [without(prompt, before, ending.node) for without in (without_passed, bypassed)]
+            alone = (self.end_of(each, before, session) for each in again)
+            own = any(each.how == "core's own" and each.error == ending.error for each in alone)
+            ending = replace(ending, how="core's own" if own else "raw")
         odd = self.guard.take() + self.changed()
         return Ending("outside", f"touched {odd[0]}, and {len(odd) - 1} more") if odd else ending
 
@@ -145,6 +146,39 @@ def without_passed(prompt: Prompt, before: Prompt, node: str) -> Prompt:
     """A prompt in which only what reaches a node without one of the pack on the way is changed."""
     undone = passed(prompt, node)
     return {id: before[id] if id in undone and id in before else each for id, each in prompt.items()}
+
+
+def bypassed(prompt: Prompt, before: Prompt, node: str) -> Prompt:
+    """A prompt in which what came to a node through one of the pack comes past it, as if that were bypassed.
+
+    The other outputs of such a node stay those of the unchanged prompt.
+    """
+    made, changed, undone = without_passed(prompt, before, node), touched(before, prompt), passed(prompt, node)
+
+    def past(link: Any) -> Any:
+        """The link that stands for one, with the changed nodes before it copied beside the unchanged ones."""
+        if not is_link(link) or not upstream(prompt, link[0]) & changed:
+            return link
+        id, slot = link
+        if is_ours(prompt[id]["class_type"]):
+            source = taken_through(prompt, id, slot)
+            return link if source is None else past(source)
+        if id not in undone:
+            return link
+        inputs = {name: past(value) for name, value in prompt[id]["inputs"].items()}
+        made[f"changed {id}"] = {**prompt[id], "inputs": inputs}
+        return [f"changed {id}", slot]
+
+    for id in upstream(prompt, node) - undone:
+        made[id] = {**prompt[id], "inputs": {name: past(value) for name, value in prompt[id]["inputs"].items()}}
+    return made
+
+
+def taken_through(prompt: Prompt, id: str, slot: int) -> Any:
+    """The link whose value a bypassed node gives: of the output's type, and name if there are several."""
+    kind, name = output_types(prompt[id]["class_type"])[slot], output_names(prompt[id]["class_type"])[slot]
+    found = {own: prompt[id]["inputs"][own] for node, own, of in links(prompt) if node == id and of == kind}
+    return found.get(name, next(iter(found.values()), None))
 
 
 def frames_of(error: BaseException) -> list[traceback.FrameSummary]:

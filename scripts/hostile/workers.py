@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from .changes import Prompt, make_hostile, place
+from .changes import Prompt, is_link, make_hostile, place
 from .judge import Ending, Guard, Sandbox
 
 LONGEST = 30.0  # seconds of one case
@@ -21,6 +21,9 @@ START = 300.0  # seconds until a process is ready
 MEMORY = 16 * 2**30  # bytes of address space: what asks for more fails instead of taking the machine along
 STEPS = 2  # more than that of a tiny prompt are cut to so many
 SKIPPING = {"OnerLinearQuadraticSigmas"}  # skips some of its steps
+SHORTER = {17: 9, 9: 5}  # lengths of tiny prompts
+NEEDS_LENGTH = {"LTX_2.3_Go_On", "Wan_2.1_Fun_Camera"}  # cuts a part off the end; has two moves of the camera
+SMALL = 64  # instead of the least size that a node works out
 PLANTED = ["checkpoints", "loras", "vae", "diffusion_models", "latent_upscale_models"]  # folders with a canary
 Job = tuple[str, list[int]]  # workflow, cases of it
 
@@ -35,13 +38,20 @@ class Done:
 
 
 def base_prompt(workflow: str) -> Prompt:
+    """A workflow's tiny prompt, with as few steps, frames and pixels as show the same."""
     from workflows import load
 
     prompt = load(workflow).tiny_prompt()
     for node in prompt.values():
-        steps = node["inputs"].get("steps")
+        inputs = node["inputs"]
+        steps, length = inputs.get("steps"), inputs.get("length")
         if isinstance(steps, int) and steps > STEPS and node["class_type"] not in SKIPPING:
-            node["inputs"]["steps"] = STEPS
+            inputs["steps"] = STEPS
+        if isinstance(length, int) and workflow not in NEEDS_LENGTH:
+            inputs["length"] = SHORTER.get(length, length)
+        for side in ("width", "height"):
+            if is_link(inputs.get(side)) and prompt[inputs[side][0]]["class_type"] == "OnerWanSize":
+                inputs[side] = SMALL
     return prompt
 
 

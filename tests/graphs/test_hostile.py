@@ -143,6 +143,28 @@ def test_an_error_of_core_is_its_own_only_without_a_node_of_the_pack_before_it(r
     assert run(prompt, unchanged).how == "raw"
 
 
+def test_an_error_of_core_is_its_own_if_it_ends_so_too_with_the_nodes_of_the_pack_bypassed(run):
+    import nodes
+
+    def negative_fails(value):
+        if value < 0:
+            raise IndexError(value)
+
+    def ending_of(node, value):
+        prompt = plant("HostileCore", negative_fails, module="nodes")
+        plant("HostilePasses", lambda value: None)
+        nodes.NODE_CLASS_MAPPINGS["HostilePasses"].RETURN_TYPES = ("INT",)
+        nodes.NODE_CLASS_MAPPINGS["HostilePasses"].run = staticmethod(node)
+        prompt["planted"]["inputs"]["value"] = ["ours", 0]
+        prompt["ours"] = {"class_type": "HostilePasses", "inputs": {"value": ["given", 0]}}
+        before = {**prompt, "given": {"class_type": value_node("INT"), "inputs": {"value": 1}}}
+        return run({**prompt, "given": {"class_type": value_node("INT"), "inputs": {"value": value}}}, before).how
+
+    assert ending_of(lambda value: (value,), -3) == "core's own"
+    assert ending_of(lambda value: (min(value, 1) - 1,), -3) == "raw", "another number than what came"
+    assert ending_of(lambda value: (-5,), 3) == "raw", "made by the pack"
+
+
 def test_a_planted_file_outside_is_caught(run, sandbox, tmp_path):
     ending = run(plant("HostileFile", lambda value: (tmp_path / "x").write_text("x") and None))
     assert (ending.how, f"open {tmp_path / 'x'}" in ending.error) == ("outside", True)

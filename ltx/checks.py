@@ -28,6 +28,16 @@ def need_video_latent(video: Tensor, name: str = "latent") -> None:
         )
 
 
+def need_no_appended_frames(prompts: dict[str, list[dict]]) -> None:
+    """Raise ValueError if the options of a prompt tell of frames that a latent without a mask does not have."""
+    for name, prompt in prompts.items():
+        if any(options.get("keyframe_idxs") is not None for options in prompt):
+            raise ValueError(
+                f"{name} tells of appended frames, and the latent has none: connect the prompts and the latent of the "
+                "same node"
+            )
+
+
 def need_audio_latent(audio: Tensor, name: str = "latent") -> None:
     """Raise ValueError unless a tensor is an LTX-2 audio latent [B, 8, A, 16]."""
     if audio.ndim != 4 or audio.shape[1] != AUDIO_CHANNELS or audio.shape[3] != AUDIO_BINS:

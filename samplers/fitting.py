@@ -19,7 +19,7 @@ KEY = "oner_fitting"
 
 
 def need_fitting_latent(guider: Any, latent: Any, sigmas: Tensor) -> None:
-    """Raise ValueError before a guider samples, unless a latent (or nested one) and sigmas fit its model and prompts."""
+    """Raise ValueError before a run unless a latent (or nested one) and sigmas fit its model and prompts."""
     shapes = [part.shape for part in latent.unbind()] if latent.is_nested else [latent.shape]
     need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
 

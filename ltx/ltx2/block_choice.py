@@ -39,9 +39,9 @@ VIDEO, AUDIO = 8, 4  # widths of the block that is tried
 def with_exact_block(model) -> Any:
     """A clone of a ModelPatcher of any kind, whose LTX-2 blocks, if it has any, compute as the reference does."""
     model = model.clone()
-    if not model.get_wrappers(_extension.WrappersMP.APPLY_MODEL, KEY):
-        model.add_wrapper_with_key(_extension.WrappersMP.APPLY_MODEL, KEY, _with_exact_blocks)
     if has_block(model.model.diffusion_model):
+        if not model.get_wrappers(_extension.WrappersMP.APPLY_MODEL, KEY):
+            model.add_wrapper_with_key(_extension.WrappersMP.APPLY_MODEL, KEY, _with_exact_blocks)
         need_when_sampled(model, need_sampled_prompts)
     return model
 

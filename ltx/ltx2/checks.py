@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...samplers.fitting import input_width, need_fitting_prompts
 from ...utils.core import need
+from ..checks import need_no_appended_frames
 from ..latents import AUDIO_LATENTS_PER_SECOND, SPATIAL, TEMPORAL
 from .state import State
 
@@ -52,12 +53,8 @@ def need_sampled_prompts(model, shapes: list, mask, **prompts: list) -> None:
             "ComfyUI's EasyCache wants video and sound of an LTX-2 model, and the latent is video alone: take it out, "
             "or add audio with LTX Empty Latent"
         )
-    guided = (n for n, prompt in prompts.items() for _, each in prompt if each.get("keyframe_idxs") is not None)
-    if mask is None and (name := next(guided, "")):
-        raise ValueError(
-            f"{name} tells of appended frames, and the latent has none: connect the prompts and the latent of the "
-            "same node"
-        )
+    if mask is None:
+        need_no_appended_frames({name: [options for _, options in prompt] for name, prompt in prompts.items()})
 
 
 def need_audio_vae(vae, name: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...samplers.fitting import input_width, need_fitting_latent, need_fitting_prompts
 from ...utils.core import need
+from ..checks import need_no_appended_frames
 from .guidance import GuidanceEntry, GuidanceSchedule, combine, combine_pack
 from .stg import perturbs, with_perturbation
 
@@ -72,9 +73,11 @@ class LTXVGuider(comfy.samplers.CFGGuider):
         self.set_conds(positive, negative)
         self.schedule, self.mode = schedule, mode
 
-    def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
+    def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, *args, **kwargs):
         need_fitting_latent(self, latent_image, sigmas)
-        return super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
+        if denoise_mask is None:
+            need_no_appended_frames(self.original_conds)
+        return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, *args, **kwargs)
 
     def predict_noise(self, x, timestep, model_options=None, seed=None) -> Tensor:  # noqa: ARG002 - CFGGuider's signature
         model_options = model_options or {}

@@ -6,6 +6,7 @@ import comfy.model_management
 import torch
 from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
 from ...ltx.checks import need_video_vae
@@ -23,6 +24,7 @@ from ..node import Node, check_inputs
 from .conditioning import crop_sampled
 
 NO_STAGE_1 = "audio_source is 'stage 1' but stage_1 is not connected: connect stage 1's output"
+NO_AUDIO = "the latent of LTX Stage Output has no audio part: turn on audio in LTX Empty Latent, or decode it as video"
 STAGES = {"one": 1, "two": 2}  # how much larger the finished video is than the first latent
 
 
@@ -161,7 +163,7 @@ class LTXStageOutput(Node):
             "clips of a batch one by one, so that each is saved with its own sound.",
             search_aliases=["separate AV latent", "LTXVSeparateAVLatent", "audio source", "split audio video"],
             inputs=[
-                io.Latent.Input("latent", lazy=True, tooltip="sampled audio-video latent of the last stage"),
+                io.Latent.Input("latent", lazy=True, tooltip="sampled latent of the last stage"),
                 io.Combo.Input(
                     "audio_source", options=["last stage", "stage 1"], tooltip="whose audio is decoded and saved"
                 ),
@@ -181,7 +183,8 @@ class LTXStageOutput(Node):
                 io.Latent.Output(
                     display_name="audio",
                     is_output_list=True,
-                    tooltip="audio latent [1, 8, A, 16], one a clip of the batch",
+                    tooltip="audio latent [1, 8, A, 16], one a clip of the batch; a video latent has none, and what is "
+                    "connected here then stops",
                 ),
             ],
         )
@@ -201,10 +204,10 @@ class LTXStageOutput(Node):
             if stage_1 is None:
                 raise ValueError(NO_STAGE_1)
             source = stage_1
-        audio = audio_part(source["samples"])
+        video, audio = clip_part(latent), audio_part(source["samples"])
         if audio is None:
-            raise ValueError("the latent has no audio part: turn on audio in LTX Empty Latent, or decode it as video")
-        video, audio = match_batches(clip_part(latent), audio, ("latent", "the audio's stage"))
+            return io.NodeOutput([{"samples": clip} for clip in video.split(1)], ExecutionBlocker(NO_AUDIO))
+        video, audio = match_batches(video, audio, ("latent", "the audio's stage"))
         return io.NodeOutput(
             [{"samples": clip} for clip in video.split(1)],
             [{"samples": clip, "type": "audio"} for clip in audio.split(1)],

@@ -57,7 +57,7 @@ def build(g: Graph) -> None:
         "OnerLaplacianBlend",
         "blend",
         title="Blend the source back",
-        inside=parts.decode(g, models, sampled_2),
+        inside=parts.decode(g, models, parts.each_clip(g, sampled_2)),
         outside=canvas.out(1),
         mask=canvas.out(2),
         grow=5,
@@ -72,7 +72,7 @@ GROUPS = {
     "Prompt": ["prompt", "frame_rate"],
     "Stage 1: half size, 8 steps, with IC-LoRA": ["size", "reference", *parts.stage_group(1)],
     "Stage 2: full size, 3 steps": ["hand_over", *parts.stage_group(2)],
-    "Video": ["decode_video", "blend", "video", "save"],
+    "Video": ["output", "decode_video", "blend", "video", "save"],
 }
 MODELS = {**parts.model_files("In-Outpainting", LORA), **parts.UPSCALER_MODELS}
 TINY = {**parts.TINY, **parts.TINY_UPSCALER, "canvas.width": 256, "canvas.height": 128}

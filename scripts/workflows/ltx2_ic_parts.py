@@ -87,5 +87,11 @@ def sample(g: Graph, model: Link, positive: Link, latent: Link, stage: int, samp
     return parts.sample(g, guider, chosen, parts.distilled_sigmas(g, stage), latent, stage)
 
 
+def each_clip(g: Graph, latent: Link) -> Link:
+    """The clips of a batch one by one, without sound, each for a file of its own; node output."""
+    node = g.node("OnerLTXStageOutput", "output", title="Each clip alone", latent=latent, audio_source="last stage")
+    return node.out(0)
+
+
 def stage_group(stage: int) -> list[str]:
     return [f"{name}_{stage}" for name in ("noise", "guider", "sampler", "sigmas", "stage")]

@@ -1,18 +1,24 @@
 """What guiders refuse before a step: latents and prompts of other models, with real models of each."""
 
+import math
+
 import comfy.samplers
 import comfy.sd
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from nodes import ConditioningConcat
 
 from harness.raised import on_purpose
+from oner.ltx.ltx2.solvers import make_sampler
 from oner.nodes.ltx.guider import LTXGuidance, LTXMultimodalGuider
 from oner.nodes.ltxv.guidance import STGGuider
+from oner.nodes.ltxv.sampler import LTXVSampler
 from oner.nodes.wan.experts import WanExpertsGuider
+from oner.samplers.flow_solvers import flow_sampler
 from tiny import write_models
 
-WIDTHS = {"ltx-2.3": 96, "ltx-2.0": 32, "ltxv-0.9.8": 32, "wan-t2v": 32}  # of the texts that each reads
+WIDTHS = {"ltx-2.3": 96, "ltx-2.0": 32, "ltxv-0.9.8": 32, "wan-t2v": 32, "wan-vace": 32}  # of the texts that each reads
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +89,62 @@ def test_a_latent_of_another_model_is_refused_before_the_first_step(models, name
     assert steps == []
 
 
+def run(guider, latent, sampler="euler", sigmas=(1.0, 0.0)):
+    sampler = comfy.samplers.ksampler(sampler) if isinstance(sampler, str) else sampler
+    return guider.sample(latent, latent, sampler, torch.tensor(sigmas), disable_pbar=True)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("ltx-2.3", VIDEO), ("ltxv-0.9.8", VIDEO), ("wan-t2v", WAN)])
+@pytest.mark.parametrize(
+    ("sigmas", "message"),
+    [
+        (((1.0, 0.5), (0.5, 0.0)), "sigmas is a tensor of shape 2x2, not sigmas: connect a scheduler"),
+        ((math.nan, 0.0), "sigmas holds NaN or infinite values"),
+        ((1.0, -0.5), "sigmas go down to -0.5"),
+    ],
+)
+def test_sigmas_that_are_none_are_refused_by_every_guider(models, name, shape, sigmas, message):
+    guider = make(models, name, prompt(WIDTHS[name]))
+    assert sentence(run, guider, torch.zeros(shape), sigmas=sigmas).startswith(message)
+
+
+SAMPLERS = {
+    "flow": flow_sampler("flow UniPC"),
+    "masked": make_sampler("euler"),
+    "ltxv": LTXVSampler.execute(0.0, False).result[0],
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+@pytest.mark.parametrize(
+    ("shape", "text", "sigmas", "message"),
+    [
+        (WAN, 32, ((1.0, 0.5), (0.5, 0.0)), "sigmas is a tensor of shape 2x2"),
+        ((1, 16, 0, 4, 4), 32, (1.0, 0.0), "the latent has shape (1, 16, 0, 4, 4) and so no content"),
+        (WAN, 33, (1.0, 0.0), "positive has texts 33 wide, this WAN21 reads 32"),
+    ],
+)
+def test_every_sampler_of_the_pack_refuses_them_in_guiders_of_comfyui(models, sampler, shape, text, sigmas, message):
+    guider = comfy.samplers.CFGGuider(models["wan-t2v"])
+    guider.set_conds(prompt(text), prompt(text))
+    assert sentence(run, guider, torch.zeros(shape), sampler, sigmas).startswith(message)
+
+
+@pytest.mark.parametrize("size", [(2, 8, 8), (5, 6, 8), (5, 8, 9)])
+def test_control_frames_of_another_size_than_the_latent_are_refused(models, size):
+    frames = torch.zeros(1, 32, 5, 8, 8)
+    text, options = prompt(32)[0]
+    given = [[text, {**options, "vace_frames": [frames], "vace_mask": [torch.ones(1, 64, 5, 8, 8)]}]]
+    guider = comfy.samplers.CFGGuider(models["wan-vace"])
+    guider.set_conds(given, given)
+    said = sentence(run, guider, torch.zeros(1, 16, *size), SAMPLERS["flow"])
+    t, height, width = size
+    assert said.startswith(
+        f"positive has control frames of 8x8 in 5 latent frames, and the latent is {width}x{height} in {t}: connect"
+    )
+    assert run(guider, torch.zeros(1, 16, 5, 8, 8), SAMPLERS["flow"]).isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("name", "width", "message"),
     [
@@ -102,3 +164,18 @@ def test_a_prompt_without_its_mask_is_refused_for_ltx_video_alone(models):
     assert said.startswith("positive has no attention_mask, which tells LTX-Video the words from the padding")
     for name in ("ltx-2.3", "wan-t2v"):
         assert make(models, name, bare[name]) is not None
+
+
+def test_a_mask_for_another_number_of_tokens_is_refused_for_ltx_video(models):
+    both = ConditioningConcat().concat(prompt(32), prompt(32))[0]
+    said = sentence(make, models, "ltxv-0.9.8", both)
+    assert said.startswith("positive has 256 tokens and an attention_mask of 128: ComfyUI's Conditioning (Concat)")
+    guider = make(models, "ltx-2.0", both)  # cuts the padding out by it first
+    assert guider is not None
+
+
+def test_prompts_of_appended_frames_without_their_latent(models):
+    text, options = prompt(32)[0]
+    guider = make(models, "ltxv-0.9.8", [[text, {**options, "keyframe_idxs": torch.zeros(1, 3, 4, 2)}]])
+    said = sentence(run, guider, torch.zeros(VIDEO))
+    assert said.startswith("positive tells of appended frames, and the latent has none")

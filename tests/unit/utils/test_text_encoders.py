@@ -527,3 +527,10 @@ def test_odd_text_gives_numbers(folders, kind, key, limit, prompt):
 
 def test_blanks_are_no_prompt(folders):
     assert torch.equal(encode(gemma_clip(folders), " \n ")[0], encode(gemma_clip(folders), "")[0])
+
+
+@pytest.mark.parametrize("kind", ["t5", "umt5", "gemma3"])
+def test_half_a_character_is_refused(folders, kind):
+    with pytest.raises(ValueError, match=r"the prompt holds '\\ud83d', half a character: type that place anew"):
+        ids_of(folders, kind, "a \U0001f600 and \ud83d alone")
+    assert ids_of(folders, kind, "a \U0001f600 whole")

@@ -197,3 +197,9 @@ def test_frame_lists():
     assert parse_positions("1, L -3 20", 9) == [0, 8, 6, None]
     with pytest.raises(ValueError, match="backwards"):
         parse_kept("5:2", 9)
+
+
+@pytest.mark.parametrize(("margins", "left"), [("0 0 1e9 25", "0x48"), ("1e9 0 0 0", "64x0")])
+def test_margins_that_leave_the_source_nothing_are_refused(margins, left):
+    with pytest.raises(ValueError, match=f"which leaves {left} of 64x48 pixels to the source: give smaller margins"):
+        vace.make_canvas(64, 48, margins)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
+from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_model_advanced import RescaleCFG
 
 from oner.ltx.ltx2.solvers import make_sampler
@@ -60,6 +61,14 @@ def test_cores_rescale_is_refused_with_sound_alone(ltx2, prompts, av_latent, sam
     guider = CFGGuider.execute(RescaleCFG().patch(ltx2, 0.7)[0], *prompts, 3.0).result[0]
     with pytest.raises(ValueError, match="RescaleCFG cannot rescale a latent with sound"):
         sample(guider, av_latent, sampler)
+
+
+def test_cores_easy_cache_is_refused_without_sound_alone(ltx2, prompts, av_latent):
+    cached = EasyCacheNode.execute(ltx2, 0.2, 0.15, 0.95, False).result[0]
+    guider = BasicGuider.execute(cached, prompts[0]).result[0]
+    with pytest.raises(ValueError, match="EasyCache wants video and sound of an LTX-2 model"):
+        sample(guider, {"samples": av_latent["samples"].unbind()[0]})
+    assert sample(guider, av_latent).result[0]["samples"].unbind()[0].isfinite().all()
 
 
 def test_the_model_is_left_as_it_was(ltx2, core_ltx2):

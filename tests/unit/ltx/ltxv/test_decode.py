@@ -37,3 +37,9 @@ def test_a_tile_too_narrow_to_be_mirrored_is_refused_with_its_size():
     vae = with_decode_settings(SimpleNamespace(first_stage_model=echo), 0.05, 0.0, seed=7)
     with pytest.raises(ValueError, match="got 1x3 latent pixels to decode, it needs 2x2: use larger tiles"):
         vae.first_stage_model.decode(torch.ones(1, 128, 2, 3, 1))
+
+
+def test_a_latent_without_frames_is_refused():
+    vae = with_decode_settings(SimpleNamespace(first_stage_model=Echo()), 0.05, 0.0, seed=7)
+    with pytest.raises(ValueError, match=r"samples has shape \(1, 128, 0, 3, 3\); an LTX video latent is"):
+        vae.first_stage_model.decode(torch.ones(1, 128, 0, 3, 3))

@@ -51,7 +51,18 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
     their mask, which is None where all is made.
     """
 
-    def sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, *arguments, **others) -> Tensor:
+    def sample(
+        executor,
+        noise,
+        latent_image,
+        sampler,
+        sigmas,
+        denoise_mask=None,
+        callback=None,
+        pbar=False,
+        seed=None,
+        **others,
+    ) -> Tensor:
         guider = executor.class_obj
         shapes = others.get("latent_shapes") or [latent_image.shape]
         need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
@@ -60,7 +71,7 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
             for name, conds in guider.original_conds.items()
         }
         need_prompts(guider.model_patcher, shapes, denoise_mask, **prompts)
-        return executor(noise, latent_image, sampler, sigmas, denoise_mask, *arguments, **others)
+        return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, pbar, whole(seed), **others)
 
     if not model.get_wrappers(_extension.WrappersMP.OUTER_SAMPLE, KEY):
         model.add_wrapper_with_key(_extension.WrappersMP.OUTER_SAMPLE, KEY, sample)
@@ -71,7 +82,17 @@ class FittingSampler(_samplers.KSAMPLER):  # type: ignore[name-defined]
 
     def sample(self, guider, sigmas, extra_args, callback, noise, latent_image=None, *arguments, **others) -> Tensor:
         need_fitting_run(guider, sigmas, latent_image)
+        need_noise(sigmas)
         return super().sample(guider, sigmas, extra_args, callback, noise, latent_image, *arguments, **others)
+
+
+def need_noise(sigmas: Tensor) -> None:
+    """Raise ValueError for solvers that divide by the level of a step, if one before the last is 0."""
+    zeros = (sigmas[:-1] == 0).nonzero().flatten().tolist()
+    if zeros:
+        raise ValueError(
+            f"sigma {zeros[0] + 1} of {len(sigmas)} is 0, where no noise is left to take away: only the last may be 0"
+        )
 
 
 def need_fitting_run(guider: Any, sigmas: Tensor, latent: Tensor) -> None:
@@ -102,6 +123,11 @@ def text_widths(network: Any) -> set[int]:
     """What a Wan network reads; empty for the networks of others, which say it elsewhere."""
     width = input_width(getattr(network, "text_embedding", None))
     return {width} if width else set()
+
+
+def whole(seed: Any) -> Any:
+    """A seed as the solvers of ComfyUI need it, who cannot draw from 1.0: a link may give that."""
+    return int(seed) if isinstance(seed, float) else seed
 
 
 def need_fitting_prompts(prompts: dict[str, list], widths: set[int], model: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..utils.core import need
-from .fitting import need_fitting_run
+from .fitting import need_fitting_run, need_noise
 from .packed import latent_shapes, pack
 
 _samplers = need("comfy.samplers", "Sampler", "CFGGuider.outer_predict_noise")
@@ -105,6 +105,8 @@ class MaskedSampler(_samplers.Sampler):  # type: ignore[name-defined]
 
     def sample(self, guider, sigmas, extra_args, callback, noise, latent_image, denoise_mask=None, disable_pbar=False):  # noqa: ARG002 - core's signature
         need_fitting_run(guider, sigmas, latent_image)
+        if ((sigmas[:-1] == 0) & (sigmas[1:] > 0)).any():
+            need_noise(sigmas)
         partial = denoise_mask is not None and bool(((denoise_mask > 0) & (denoise_mask < 1)).any())
         if partial and sigmas[-1] > 0:
             raise ValueError(

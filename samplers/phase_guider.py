@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..utils.core import need
 from .compiled import telling
-from .fitting import need_fitting_latent
+from .fitting import need_fitting_latent, whole
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
 
 samplers = need(
@@ -144,7 +144,9 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
     def _begins_second(self, phase: int) -> bool:
         return self.second is not None and phase >= self.plan.second_from
 
-    def sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
+    def sample(
+        self, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None
+    ):
         need_fitting_latent(self, latent_image, sigmas)
         first = self.model_patcher, self.model_options
         second = None if self.second is None else (self.second.model_patcher, self.second.model_options)
@@ -157,7 +159,9 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
         if self.on_second:  # this run holds no step of the first model: do not load it
             self.model_patcher, self.model_options = second
         try:
-            return super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
+            return super().sample(
+                noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, whole(seed)
+            )
         finally:
             self.model_patcher, self.model_options = first
             if self.second is not None:

@@ -185,6 +185,11 @@ def _build_mask(
     real = to_tokens(denoise_mask[:1, :1])[0, :, 0] >= 0
     sizes = [entry["pre_filter_count"] for entry in entries]
     clip = len(real) - sum(sizes)
+    if clip <= 0:
+        raise ValueError(
+            f"the prompts tell of {sum(sizes)} tokens of references and keyframes, and the latent has {len(real)} in "
+            "all: connect the prompts and the latent of the same node"
+        )
     counts = [int(part.sum()) for part in real[clip:].split(sizes)]
     weights = [_weight(entry, frames) for entry, frames in zip(entries, kept, strict=True)]
     groups = group_references(clip, counts, weights)

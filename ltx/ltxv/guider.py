@@ -12,7 +12,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ...samplers.fitting import input_width, need_fitting_latent, need_fitting_prompts
+from ...samplers.fitting import input_width, need_fitting_latent, need_fitting_prompts, whole
 from ...utils.core import need
 from ..checks import need_no_appended_frames
 from .guidance import GuidanceEntry, GuidanceSchedule, combine, combine_pack
@@ -73,11 +73,13 @@ class LTXVGuider(comfy.samplers.CFGGuider):
         self.set_conds(positive, negative)
         self.schedule, self.mode = schedule, mode
 
-    def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, *args, **kwargs):
+    def sample(
+        self, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None
+    ):
         need_fitting_latent(self, latent_image, sigmas)
         if denoise_mask is None:
             need_no_appended_frames(self.original_conds)
-        return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, *args, **kwargs)
+        return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, whole(seed))
 
     def predict_noise(self, x, timestep, model_options=None, seed=None) -> Tensor:  # noqa: ARG002 - CFGGuider's signature
         model_options = model_options or {}

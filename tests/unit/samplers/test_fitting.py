@@ -179,3 +179,24 @@ def test_prompts_of_appended_frames_without_their_latent(models):
     guider = make(models, "ltxv-0.9.8", [[text, {**options, "keyframe_idxs": torch.zeros(1, 3, 4, 2)}]])
     said = sentence(run, guider, torch.zeros(VIDEO))
     assert said.startswith("positive tells of appended frames, and the latent has none")
+
+
+@pytest.mark.parametrize("sampler", [SAMPLERS["flow"], SAMPLERS["ltxv"], SAMPLERS["masked"], make_sampler("res2s")])
+def test_sigmas_that_rise_from_0_are_refused_by_every_sampler_of_the_pack(models, sampler):
+    guider = make(models, "ltxv-0.9.8", prompt(32))
+    said = sentence(run, guider, torch.zeros(VIDEO), sampler, (0.0, 0.5, 1.0))
+    assert said == "sigma 1 of 3 is 0, where no noise is left to take away: only the last may be 0"
+
+
+@pytest.mark.parametrize(("name", "shape"), [("ltx-2.3", VIDEO), ("ltxv-0.9.8", VIDEO), ("wan-t2v", WAN)])
+def test_a_seed_of_1_0_draws_as_1(models, name, shape):
+    """A link may give a float; ComfyUI's ancestral solvers cannot draw from one."""
+    latent = torch.zeros(shape)
+
+    def sample(seed):
+        guider = make(models, name, prompt(WIDTHS[name]))
+        sampler = comfy.samplers.ksampler("euler_ancestral")
+        return guider.sample(latent, latent, sampler, torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True, seed=seed)
+
+    assert torch.equal(sample(1.0), sample(1))
+    assert not torch.equal(sample(2), sample(1))

@@ -60,6 +60,17 @@ def test_a_reference_of_weight_zero_has_no_influence(ltx2, prompts):
     torch.testing.assert_close(*results, rtol=0, atol=1e-6)
 
 
+def test_more_references_than_the_latent_holds_are_refused(ltx2, prompts):
+    """The latent of another node, with a mask of its own."""
+    clip = read_state({"samples": torch.zeros(1, 128, 1, 2, 3)})
+    _, (prompt,) = conditioning.append_reference(clip, prompts[:1], random(1, 128, 2, 2, 3), 1.0, weight=0.5)
+    other = {"samples": torch.zeros(1, 128, 2, 2, 3), "noise_mask": torch.full((1, 1, 2, 1, 1), 0.5)}
+    guider = BasicGuider.execute(ltx2, prompt).result[0]
+    noise, sigmas = RandomNoise.execute(1).result[0], torch.tensor([1.0, 0.0])
+    with pytest.raises(ValueError, match="tell of 12 tokens of references and keyframes, and the latent has 12 in all"):
+        SamplerCustomAdvanced.execute(noise, guider, make_sampler("euler"), sigmas, other)
+
+
 def test_attention_override_of_another_pack_sees_the_parts(ltx2, prompts, empty_latent):
     state, (prompt,) = conditioning.append_reference(
         read_state(empty_latent), prompts[:1], random(1, 128, 2, 2, 3), 1.0, weight=0.5

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..utils import files
+from ..utils.numbers import whole_numbers
 
 KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT = "keep sink", "new sink", "text only", "hard cut", "shot cut"
 MODES = (KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT)
@@ -221,19 +222,18 @@ def read_switch_file(text: str, switches: str, line: int = 1) -> list[Prompt]:
         texts = None
     if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
         raise ValueError(f'line {line} is not {{"prompts": ["...", "..."]}}, the format of LongLive 1.0')
-    starts = [0, *whole_numbers(switches, "switch_frames")]
+    starts = [0, *counts(switches, "switch_frames")]
     if len(starts) != len(texts):
         raise ValueError(f"{len(texts)} prompts need {len(texts) - 1} switch frames, not {len(starts) - 1}")
     return [Prompt(start, "l", text) for start, text in zip(starts, texts, strict=True)]
 
 
-def whole_numbers(text: str, name: str) -> list[int]:
-    """Numbers from 1 with blanks or commas between; ValueError naming what is none."""
-    words = text.replace(",", " ").split()
-    wrong = [word for word in words if not re.fullmatch(r"0*[1-9][0-9]{0,8}", word)]
-    if wrong:
-        raise ValueError(f"{name} holds '{shortened(wrong[0])}'; write whole numbers from 1, such as 40, 80")
-    return [int(word) for word in words]
+def counts(text: str, name: str) -> list[int]:
+    """Whole numbers from 1; ValueError naming what is none."""
+    numbers = whole_numbers(text, name, "40, 80")
+    if wrong := [number for number in numbers if number < 1]:
+        raise ValueError(f"{name} holds {wrong[0]}; write whole numbers from 1, such as 40, 80")
+    return list(numbers)
 
 
 def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Prompt]:
@@ -244,7 +244,7 @@ def read_shot_folder(folder: Path, block: int, blocks_per_shot: int) -> list[Pro
     durations = folder / "shot_durations.txt"
     lengths = [blocks_per_shot] * len(shots)
     if os.path.lexists(durations):
-        lengths = whole_numbers(files.read_text(durations), durations.name)
+        lengths = counts(files.read_text(durations), durations.name)
     if len(lengths) != len(shots):
         raise ValueError(f"shot_durations.txt holds {len(lengths)} numbers for {len(shots)} shots")
     prompts, start = [], 0

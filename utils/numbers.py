@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+
+WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 def parse_numbers(text: str, name: str) -> list[float]:
@@ -17,3 +20,11 @@ def parse_numbers(text: str, name: str) -> list[float]:
     except ValueError:
         raise ValueError(f"{name} is '{text}'; write numbers separated by commas, e.g. 1, 6, 8") from None
     return numbers
+
+
+def whole_numbers(text: str, name: str, example: str) -> tuple[int, ...]:
+    """'14, 19' or '14 19' -> (14, 19); ValueError naming the input `name` and the word that is no whole number."""
+    words = text.replace(",", " ").split()
+    if wrong := next((word for word in words if not WHOLE.fullmatch(word)), ""):
+        raise ValueError(f"{name} holds '{wrong[:40]}'; write whole numbers with commas between, such as {example}")
+    return tuple(map(int, words))

@@ -16,9 +16,8 @@ from ...ltx.ltxv.guidance import GuidanceSchedule
 from ...ltx.ltxv.guider import LTXVGuider
 from ...ltx.ltxv.presets import PACK_PRESETS
 from ...ltx.ltxv.stg import MODES
-from ...utils.numbers import parse_numbers
-from ..ltx.guider import parse_blocks as parse_ltx2_blocks
-from ..ltxv.guidance import parse_block_lists, parse_blocks
+from ...utils.numbers import parse_numbers, whole_numbers
+from ..ltxv.guidance import parse_block_lists
 from ..node import Node, own_type
 from .schemas import number, prompts, schema
 
@@ -51,7 +50,7 @@ class ApplySTG(Node):
     def execute(cls, model, block_indices):
         marked = model.clone()
         options = marked.model_options["transformer_options"]
-        blocks = [*options.get("skip_block_list", []), *parse_blocks(block_indices)]
+        blocks = [*options.get("skip_block_list", []), *whole_numbers(block_indices, "block_indices", "14, 19")]
         marked.model_options["transformer_options"] = {**options, "skip_block_list": blocks}
         return io.NodeOutput(marked)
 
@@ -210,7 +209,7 @@ class OldMultimodalGuider(Node):
     def execute(cls, model, positive, negative, parameters, skip_blocks):
         need_audio_video_model(model)
         need_prompts(model, positive=positive, negative=negative)
-        blocks = parse_ltx2_blocks(skip_blocks)
+        blocks = whole_numbers(skip_blocks, "skip_blocks", "14, 28")
         levels = {}
         for modality in ("VIDEO", "AUDIO"):
             values = parameters.get(modality, {})

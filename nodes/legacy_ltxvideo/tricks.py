@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...ltx.ltx2.block_choice import with_exact_block
 from ...ltx.ltxv.enhance import enhance_model
-from ..ltxv.guidance import parse_blocks
+from ...utils.numbers import whole_numbers
 from ..node import Node, own_type
 from .schemas import number, schema
 
@@ -46,7 +46,7 @@ class AttnOverride(Node):
 
     @classmethod
     def execute(cls, layers):
-        return io.NodeOutput(parse_blocks(layers))
+        return io.NodeOutput(whole_numbers(layers, "layers", "14, 19"))
 
 
 class FetaEnhance(Node):

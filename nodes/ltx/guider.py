@@ -8,20 +8,12 @@ from ...ltx.ltx2.checks import need_audio_video_model, need_blocks, need_prompts
 from ...ltx.ltx2.guidance import Binned, Guidance, constant
 from ...ltx.ltx2.guider import MultimodalGuider, Switches
 from ...ltx.ltx2.presets import NEGATIVE_AUDIO, PRESETS, generation_of
+from ...utils.numbers import whole_numbers
 from ..node import Node, own_type
 
 AUTO = "of the model"
 
 LTXGuidanceType = own_type("ONER_LTX_GUIDANCE", Binned, "LTX Guidance")
-
-
-def parse_blocks(text: str) -> tuple[int, ...]:
-    """Block numbers from '28' or '14, 28'. Raises ValueError naming what is no number."""
-    words = text.replace(",", " ").split()
-    wrong = [word for word in words if not word.isdecimal()]
-    if wrong:
-        raise ValueError(f"stg_blocks holds '{wrong[0]}'; write block numbers with commas between, such as 14, 28")
-    return tuple(int(word) for word in words)
 
 
 class LTXGuidance(Node):
@@ -98,7 +90,7 @@ class LTXGuidance(Node):
 
     @classmethod
     def execute(cls, cfg, stg, stg_blocks, rescale, modality, skip_step=0, up_to_sigma=1.0, other_levels=None):
-        blocks = parse_blocks(stg_blocks)
+        blocks = whole_numbers(stg_blocks, "stg_blocks", "14, 28")
         if stg and not blocks:
             raise ValueError(f"stg is {stg:g} but stg_blocks is empty: name a block such as 28, or set stg to 0")
         guidance = Guidance(cfg, stg, blocks, rescale, modality, skip_step)

@@ -19,6 +19,7 @@ from ...ltx.latents import (
     check_size,
     latent_frames,
 )
+from ...utils.inputs import check_choice
 from ...utils.latents import audio_part, clip_part, match_batches
 from ..node import Node, check_inputs
 from .conditioning import crop_sampled
@@ -90,7 +91,8 @@ class LTXEmptyLatent(Node):
     def validate_inputs(cls, stages, width=64, height=64, length=1):
         """The same check as in execute, before anything runs; connected values are not known yet."""
         try:
-            check_size(width or 64, height or 64, length or 1, multiple=SPATIAL * STAGES[stages])
+            scale = 1 if stages is None else STAGES[check_choice(stages, "stages", list(STAGES))]
+            check_size(width or 64, height or 64, length or 1, multiple=SPATIAL * scale)
         except ValueError as error:
             return str(error)
         return True

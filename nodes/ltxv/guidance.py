@@ -15,7 +15,7 @@ from ...ltx.ltxv.stg import MODES
 from ...ltx.schedules import shifted_sigmas
 from ...samplers.fitting import FittingSampler
 from ...utils.latents import video_part
-from ...utils.numbers import parse_numbers
+from ...utils.numbers import parse_numbers, whole_numbers
 from ..node import Node
 
 MODE_TOOLTIP = (
@@ -25,21 +25,13 @@ MODE_TOOLTIP = (
 )
 
 
-def parse_blocks(text: str) -> tuple[int, ...]:
-    """'14, 19' -> (14, 19)."""
-    try:
-        return tuple(int(item) for item in text.split(",") if item.strip())
-    except ValueError:
-        raise ValueError(f"blocks is '{text}'; write block numbers separated by commas, e.g. 14, 19") from None
-
-
 def parse_block_lists(text: str) -> list[tuple[int, ...]]:
     """'[11, 25], [28], []' -> [(11, 25), (28,), ()]; brackets around the whole are accepted."""
     lists = re.findall(r"\[([^\[\]]*)\]", text)
     rest = re.sub(r"\[[^\[\]]*\]", "", text)
     if not lists or rest.strip(" ,[]"):
         raise ValueError(f"blocks is '{text}'; write one list for each sigma, e.g. [11, 25], [28], []")
-    return [parse_blocks(item) for item in lists]
+    return [whole_numbers(item, "blocks", "[11, 25], [28]") for item in lists]
 
 
 def constant_schedule(cfg: float, stg: float, rescale: float, blocks: tuple[int, ...], cfg_star: bool):
@@ -114,7 +106,7 @@ class STGGuider(Node):
 
     @classmethod
     def execute(cls, model, positive, negative, cfg, stg, rescale, blocks, mode=MODES[0], cfg_star_rescale=False):
-        schedule = constant_schedule(cfg, stg, rescale, parse_blocks(blocks), cfg_star_rescale)
+        schedule = constant_schedule(cfg, stg, rescale, whole_numbers(blocks, "blocks", "14, 19"), cfg_star_rescale)
         return io.NodeOutput(LTXVGuider(model, positive, negative, schedule, mode))
 
 

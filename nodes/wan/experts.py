@@ -7,6 +7,7 @@ import logging
 from comfy_api.latest import io
 
 from ...samplers.phase_guider import Phase, PhaseGuider, PhasePlan
+from ...utils.numbers import whole_numbers
 from ...wan.checks import need_prompts
 from ...wan.experts import check_pair
 from ...wan.lint import lint
@@ -18,10 +19,10 @@ log = logging.getLogger("oner")
 
 def numbers(text: str, name: str, low: int, high: int) -> tuple[int, ...]:
     """'1 2' -> (1, 2); ValueError for what is no whole number between low and high."""
-    words = text.replace(",", " ").split()
-    if any(not word.isdigit() or not low <= int(word) <= high for word in words):
-        raise ValueError(f"{name} is {text!r}; write numbers from {low} to {high} with blanks between, or nothing")
-    return tuple(int(word) for word in words)
+    given = whole_numbers(text, name, "1 2")
+    if wrong := [number for number in given if not low <= number <= high]:
+        raise ValueError(f"{name} holds {wrong[0]}; write numbers from {low} to {high}, or nothing")
+    return given
 
 
 class WanExpertsGuider(Node):

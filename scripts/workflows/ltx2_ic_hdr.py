@@ -49,9 +49,7 @@ def build(g: Graph) -> None:
     size = parts.empty(g, (fitted.out(2), fitted.out(3), fitted.out(4)), source.fps, stages="one", audio=False)
     positive, latent = parts.refer(g, models, prompts, fitted.out(0), size)
     sampled = parts.sample(g, models.ic_model, positive, latent, stage=1, sampler="euler_ancestral")
-    clip = g.node(
-        "OnerLTXCrop", "crop", title="Remove the reference", positive=positive, negative=positive, latent=sampled
-    ).out(2)
+    clip = parts.each_clip(g, sampled)
 
     light = g.node(
         "OnerLTXHDRDecode",
@@ -77,8 +75,8 @@ GROUPS = {
     "Models": ["model", "text_encoder", "ic_lora"],
     "Source": ["source", "source_frames", "fit"],
     "Prompt": ["prompt", "frame_rate"],
-    "Sample: 8 steps, with IC-LoRA": ["size", "reference", *parts.stage_group(1), "crop"],
-    "Linear light and video": ["decode_video", "hdr", "save_exr", "video", "save"],
+    "Sample: 8 steps, with IC-LoRA": ["size", "reference", *parts.stage_group(1)],
+    "Linear light and video": ["output", "decode_video", "hdr", "save_exr", "video", "save"],
 }
 MODELS = parts.model_files("HDR", LORA)
 TINY = parts.TINY

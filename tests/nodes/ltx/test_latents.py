@@ -158,6 +158,12 @@ def test_hand_over_names_a_model_that_is_missing_before_a_stage_runs(loaded, mis
         LTXStageHandOver.check_lazy_status(**models, positive=PROMPT)
 
 
+def test_a_choice_of_stages_is_checked_before_anything_runs_unless_it_is_connected():
+    assert LTXEmptyLatent.validate_inputs("four") == "stages is 'four': choose one of 'one', 'two'"
+    assert LTXEmptyLatent.validate_inputs(None, width=96) is True
+    assert "multiple" in LTXEmptyLatent.validate_inputs("two", width=96)
+
+
 def test_output_ships_the_audio_of_the_chosen_stage(sampled):
     stage_1 = NestedTensor((sampled.tensors[0] + 1, sampled.tensors[1] + 1))
     last = LTXStageOutput.execute({"samples": sampled}, "last stage", {"samples": stage_1}).result

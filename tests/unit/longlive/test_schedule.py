@@ -271,7 +271,7 @@ def test_the_report_lists_prompts_with_their_starts():
 
 @pytest.mark.parametrize("switches", ["40.5", "-40", "0", "forty", "40;80"])
 def test_switch_frames_are_whole_numbers(switches):
-    with pytest.raises(ValueError, match=r"switch_frames holds '.*'; write whole numbers from 1, such as 40, 80"):
+    with pytest.raises(ValueError, match=r"switch_frames holds .*; write whole numbers .*, such as 40, 80"):
         read_switch_file('{"prompts": ["a", "b"]}', switches)
 
 

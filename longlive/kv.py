@@ -136,7 +136,7 @@ class KVCache:
             target[:, :used].copy_(data[layer][:, :used], non_blocking=True)
             if self.quantised:
                 target[:, :used].mul_(scales[layer][:, :used].to(self.device, non_blocking=True))
-        if self.shift:
+        if self.shift and self.table.sink:
             sink = buffer[0][:, : self.table.sink * self.tokens]
             sink.copy_(apply_rope1(sink, self.rope.shift(self.shift)))
 

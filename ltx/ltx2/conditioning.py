@@ -139,6 +139,11 @@ def crop(state: State, conditionings: list[Conditioning]) -> tuple[State, list[C
     """The clip without appended frames, and conditionings without any reference."""
     appended = appended_frames(state, conditionings[0])
     end = state.video.clean.shape[2] - appended
+    if end < 1:
+        raise ValueError(
+            f"the prompts tell of {appended} appended frames, and the latent has {state.video.clean.shape[2]} in all: "
+            "connect the prompts and the latent of the same node"
+        )
     video = state.video.map_all(lambda x: x[:, :, :end])
     gone = ("keyframe_idxs", "guide_attention_entries", "ref_audio", "generated_keyframes")
     cropped = [[[t, {k: v for k, v in o.items() if k not in gone}] for t, o in c] for c in conditionings]

@@ -40,10 +40,10 @@ def main() -> int:
     arguments = parse()
     pack.alias_pack()
     pack.start_core()
-    from hostile.workers import Done, run_cases
+    from hostile.workers import Done, run_cases, turns
     from workflows import load_all
 
-    names = [workflow.name for workflow in load_all() if workflow.runs_here]
+    names = turns([workflow.name for workflow in load_all() if workflow.runs_here])
     wanted = arguments.names.split(",") if arguments.names else names
     cases = [arguments.case] if arguments.case else range(1, arguments.count + 1)
     cases = [case for case in cases if names[case % len(names)] in wanted]

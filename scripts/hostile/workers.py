@@ -19,10 +19,19 @@ from .judge import Ending, Guard, Sandbox
 LONGEST = 30.0  # seconds of one case
 START = 300.0  # seconds until a process is ready
 MEMORY = 16 * 2**30  # bytes of address space: what asks for more fails instead of taking the machine along
-STEPS = 2  # more than that of a tiny prompt are cut to so many
-SKIPPING = {"OnerLinearQuadraticSigmas"}  # skips some of its steps
+STEPS = 2  # more than that of a tiny prompt are cut to so many, or as the node has it
+STEPS_OF = {"OnerLTXScheduler": 1, "OnerLinearQuadraticSigmas": 10**6}  # four passes a step; skips some of its steps
 SHORTER = {17: 9, 9: 5}  # lengths of tiny prompts
 NEEDS_LENGTH = {"LTX_2.3_Go_On", "Wan_2.1_Fun_Camera"}  # cuts a part off the end; has two moves of the camera
+COSTLY = {  # a second each, in dozens of blocks or steps: they get a third of the cases that others get
+    "LTX_2.3_Text_to_Video",
+    "LTX_2.3_Two_Stage_Text_to_Video",
+    "LTX_2.3_Image_to_Video",
+    "LTX_2.3_Audio_to_Video",
+    "LTX_2.3_Keyframes_to_Video",
+    "LTX-Video_0.9.8_Dev_Image_to_Video",
+    "LTX-Video_0.9.8_Video_to_Video",
+}
 SMALL = 64  # instead of the least size that a node works out
 PLANTED = ["checkpoints", "loras", "vae", "diffusion_models", "latent_upscale_models"]  # folders with a canary
 Job = tuple[str, list[int]]  # workflow, cases of it
@@ -45,8 +54,8 @@ def base_prompt(workflow: str) -> Prompt:
     for node in prompt.values():
         inputs = node["inputs"]
         steps, length = inputs.get("steps"), inputs.get("length")
-        if isinstance(steps, int) and steps > STEPS and node["class_type"] not in SKIPPING:
-            inputs["steps"] = STEPS
+        if isinstance(steps, int):
+            inputs["steps"] = min(steps, STEPS_OF.get(node["class_type"], STEPS))
         if isinstance(length, int) and workflow not in NEEDS_LENGTH:
             inputs["length"] = SHORTER.get(length, length)
         for side in ("width", "height"):
@@ -55,9 +64,17 @@ def base_prompt(workflow: str) -> Prompt:
     return prompt
 
 
-def share_out(names: list[str], cases: list[int]) -> list[Job]:
-    """Case n is of the workflow n % their number; those of one workflow run together, as they share what is loaded."""
-    return [(name, mine) for place, name in enumerate(names) if (mine := [n for n in cases if n % len(names) == place])]
+def turns(names: list[str]) -> list[str]:
+    """The workflows in the order in which cases take them: case n is of turn n % their number."""
+    return names + 2 * [name for name in names if name not in COSTLY]
+
+
+def share_out(turns: list[str], cases: list[int]) -> list[Job]:
+    """The cases of each workflow, which run together, as they share what is loaded."""
+    jobs: dict[str, list[int]] = {}
+    for case in cases:
+        jobs.setdefault(turns[case % len(turns)], []).append(case)
+    return list(jobs.items())
 
 
 class Canary:

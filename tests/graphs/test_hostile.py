@@ -1,5 +1,6 @@
 """The generator of hostile prompts (scripts/hostile): what it makes, and that it sees what is planted."""
 
+import collections
 import os
 import pickle
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 from hostile.changes import KINDS, make_hostile, numbers_for, place, touched
 from hostile.judge import Guard, Sandbox
 from hostile.values import OBJECTS, register, value_node
-from hostile.workers import Canary, base_prompt, share_out
+from hostile.workers import COSTLY, Canary, base_prompt, share_out, turns
 
 from workflows import load, load_all
 
@@ -59,7 +60,7 @@ def test_every_kind_of_change_occurs_and_one_to_three_at_once(executor):
     register()
     names = [workflow.name for workflow in load_all() if workflow.runs_here]
     found, counts = set(), set()
-    for name, cases in share_out(names, list(range(1, 150))):
+    for name, cases in share_out(turns(names), list(range(1, 150))):
         before = base_prompt(name)
         for case in cases:
             prompt, changes = make_hostile(before, 1, case)
@@ -71,7 +72,15 @@ def test_every_kind_of_change_occurs_and_one_to_three_at_once(executor):
 
 
 def test_cases_are_shared_out_once_each_and_by_workflow():
-    assert share_out(["a", "b"], [1, 2, 3, 4]) == [("a", [2, 4]), ("b", [1, 3])]
+    assert share_out(["a", "b"], [1, 2, 3, 4]) == [("b", [1, 3]), ("a", [2, 4])]
+    assert share_out(["a", "b", "a"], [1, 2, 3]) == [("b", [1]), ("a", [2, 3])]
+
+
+def test_costly_workflows_have_a_third_of_the_turns_and_all_exist():
+    names = [workflow.name for workflow in load_all() if workflow.runs_here]
+    counts = collections.Counter(turns(names))
+    assert set(names) >= COSTLY
+    assert counts == {name: 1 if name in COSTLY else 3 for name in names}
 
 
 def test_large_numbers_are_tried_only_where_they_must_be_refused():

@@ -157,6 +157,13 @@ def test_cropping_with_other_prompts_is_refused(vae, latent, prompts):
         LTXCrop.execute(*prompts, state)
 
 
+def test_cropping_all_of_a_latent_is_refused(vae, latent, prompts):
+    """The prompts of a reference with a latent before it."""
+    positive, negative, _ = LTXReferenceVideo.execute(*prompts, vae, random(17, 64, 64, 3), latent, 1.0, 1.0).result
+    with pytest.raises(ValueError, match="prompts tell of 3 appended frames, and the latent has 3 in all"):
+        LTXCrop.execute(positive, negative, {"samples": latent["samples"]})
+
+
 def test_strength_does_not_touch_the_attention(vae, latent, prompts):
     positive = LTXReferenceVideo.execute(*prompts, vae, random(9, 64, 64, 3), latent, 0.5, 1.0).result[0]
     (entry,) = get_value(positive, "guide_attention_entries")

@@ -145,7 +145,7 @@ def test_block_lists_are_read(text, blocks):
 
 @pytest.mark.parametrize("text", ["14, 19", "[1], 2", "", "[a]"])
 def test_block_lists_that_are_none_are_refused(text):
-    with pytest.raises(ValueError, match="blocks (is|holds)"):
+    with pytest.raises(ValueError, match=r"blocks (is|holds)"):
         parse_block_lists(text)
 
 

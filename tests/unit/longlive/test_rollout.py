@@ -143,6 +143,7 @@ CASES = {
     "frame by frame": (dataclasses.replace(LL1, window=5, sink=1, block=1), []),
     "unbounded": (dataclasses.replace(LL1, window=-1, sink=0), [(6, KEEP_SINK)]),
     "relative": (dataclasses.replace(LL1, relative=True), []),
+    "relative no sink": (dataclasses.replace(LL1, relative=True, sink=0), []),
     "keep sink": (LL1, [(8, KEEP_SINK), (12, KEEP_SINK)]),
     "new sink": (LL1, [(8, NEW_SINK), (12, NEW_SINK)]),
     "warm-up": (LL1, [(4, KEEP_SINK), (6, NEW_SINK)]),
@@ -184,9 +185,9 @@ def test_an_image_stays_as_the_first_frame(network, prompts):
     assert (ours - run(network, LL2, parts, blocks=6))[:, :, 1:].abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("relative", [False, True])
-def test_a_cache_in_ram_changes_nothing(relative, network, prompts):
-    settings = dataclasses.replace(LL1, relative=relative)
+@pytest.mark.parametrize(("relative", "sink"), [(False, 2), (True, 2), (True, 0)])
+def test_a_cache_in_ram_changes_nothing(relative, sink, network, prompts):
+    settings = dataclasses.replace(LL1, relative=relative, sink=sink)
     parts = segments(prompts, [(8, KEEP_SINK)])
     torch.testing.assert_close(
         run(network, settings, parts, offload=True), run(network, settings, parts), atol=2e-5, rtol=0

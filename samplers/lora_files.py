@@ -221,6 +221,9 @@ def read_patches(
     report = LoraReport(name, unmatched=[key for key in lora if key not in set(written.values())])
     for layer in sorted({new.rsplit(".lora_", 1)[0] for new in renamed if ".lora_" in new}):
         _check_pair(layer, renamed, shapes, report)
+    for kind in (".hada_", ".lokr_"):
+        for layer in sorted({new.rsplit(kind, 1)[0] for new in renamed if kind in new}):
+            _check_product(layer, renamed, shapes, report)
     for new in list(renamed):
         _check_shape(new, renamed, shapes, report)
     renamed = set_scale(renamed, scale_without_alpha)
@@ -266,6 +269,39 @@ def _check_pair(layer: str, renamed: dict[str, Tensor], shapes: dict, report: Lo
         report.mismatched.append(own)
         report.sizes.append(f"{own} (file {_shape(given)}, model {_shape(weight)})")
         _drop_layer(layer, renamed)
+
+
+def _check_product(layer: str, renamed: dict[str, Tensor], shapes: dict, report: LoraReport) -> None:
+    """Drop a layer of LoHa or LoKr whose factors are not all there or do not make the shape of its weight."""
+    own = layer.removeprefix("diffusion_model.")
+    weight = shapes.get(f"{own}.weight", shapes.get(own, ()))
+    if f"{layer}.hada_t1" in renamed or f"{layer}.lokr_t2" in renamed:
+        return  # a convolution in three factors
+    factors = {key.removeprefix(f"{layer}."): renamed[key] for key in renamed if key.startswith(f"{layer}.")}
+    try:
+        made = tuple(_product({name: x.to("meta").flatten(1) for name, x in factors.items() if x.ndim > 1}).shape)
+    except KeyError as error:
+        report.unmatched.append(f"{own} (without {error.args[0]})")
+        _drop_layer(layer, renamed)
+        return
+    except RuntimeError:
+        made = ()
+    if len(weight) < 2 or made != (weight[0], torch.Size(weight[1:]).numel()):
+        given = " and ".join(_shape(x.shape) for x in factors.values() if x.ndim > 1)
+        report.mismatched.append(own)
+        report.sizes.append(f"{own} (file {given}, model {_shape(weight)})")
+        _drop_layer(layer, renamed)
+
+
+def _product(factors: dict[str, Tensor]) -> Tensor:
+    """The weight that matrices of LoHa or LoKr make; KeyError for one that is missing."""
+
+    def matrix(name: str) -> Tensor:
+        return factors[name] if name in factors else factors[f"{name}_a"] @ factors[f"{name}_b"]
+
+    if any(name.startswith("hada_") for name in factors):
+        return matrix("hada_w1") * matrix("hada_w2")
+    return torch.kron(matrix("lokr_w1"), matrix("lokr_w2"))
 
 
 def _drop_layer(layer: str, renamed: dict[str, Tensor]) -> None:

@@ -123,6 +123,37 @@ def test_half_of_a_pair_is_left_out(model, lora):
     assert report.unmatched == ["transformer_blocks.0.attn1.to_q (only one of the two matrices)"]
 
 
+def factors(kind, out=64, inner=64):
+    """A layer of 64x64 as LoHa, or as LoKr with a second factor in two."""
+    shapes = {
+        "hada": {"w1_a": (out, 4), "w1_b": (4, inner), "w2_a": (out, 2), "w2_b": (2, inner)},
+        "lokr": {"w1": (8, 8), "w2_a": (out // 8, 2), "w2_b": (2, inner // 8)},
+    }[kind]
+    generator = torch.Generator().manual_seed(0)
+    return {f"{kind}_{name}": torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("kind", ["hada", "lokr"])
+def test_products_need_the_shape_of_their_weight(model, lora, kind):
+    layer = f"{PREFIX}transformer_blocks.0.attn2.to_q"
+    others = {key: tensor for key, tensor in lora.items() if not key.startswith(f"{layer}.")}
+
+    def read(given):
+        patches, report = read_patches(model, others | {f"{layer}.{name}": tensor for name, tensor in given.items()})
+        return f"{layer}.weight" in patches, report
+
+    assert read(factors(kind))[0]
+    taken, report = read(factors(kind, inner=48))
+    assert not taken
+    assert len(report.sizes) == 1
+    assert report.sizes[0].startswith("transformer_blocks.0.attn2.to_q (file ")
+    assert report.sizes[0].endswith(", model 64x64)")
+    half = {name: tensor for name, tensor in factors(kind).items() if not name.endswith("w2_b")}
+    taken, report = read(half)
+    assert not taken
+    assert f"transformer_blocks.0.attn2.to_q (without {kind}_w2_b)" in report.unmatched
+
+
 def test_differences_need_the_shape_of_their_weight(model, lora):
     name = f"{PREFIX}transformer_blocks.0.attn1.to_q"
     bias = model.model_state_dict()[f"{name}.bias"]

@@ -26,4 +26,11 @@ FAULTS = (
         "self.root):",
         JUDGED,
     ),
+    Fault(
+        "Hostile: what the pack made of a value counts as what came past it",
+        "scripts/hostile/judge.py",
+        "            return link if source is None else past(source)",
+        "            return link",
+        JUDGED,
+    ),
 )

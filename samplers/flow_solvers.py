@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,6 +19,14 @@ from .fitting import FittingSampler
 
 LARGEST_SIGMA = 1 - 1e-6  # in UniPC's lambda, where sigma 1 gives -infinity
 LOWER_ORDER_FINAL = 15  # below so many steps DPM++ takes its last step in first order
+
+
+def need_different(levels: list[float]) -> list[float]:
+    """The levels of two steps or more; ValueError for a step that goes nowhere, which has no slope."""
+    for step, (level, after) in enumerate(pairwise(levels), 1):
+        if level == after and len(levels) > 2:
+            raise ValueError(f"sigmas {step} and {step + 1} are both {level:g}: this solver needs levels that differ")
+    return levels
 
 
 def log_snr(sigma: float) -> float:
@@ -79,7 +88,7 @@ def sample_flow_unipc(
     restart_below: float = 0.0,
 ) -> Tensor:
     """UniPC of order 2 with corrector; the history starts anew at the first sigma below `restart_below`."""
-    levels = sigmas.tolist()
+    levels = need_different(sigmas.tolist())
     steps = len(levels) - 1
     history: list[Tensor] = []
     x_before, order = x, 0
@@ -109,7 +118,7 @@ def sample_flow_dpmpp_2m(
     restart_below: float = 0.0,
 ) -> Tensor:
     """DPM++ 2M (midpoint); the history starts anew at the first sigma below `restart_below`."""
-    levels = sigmas.tolist()
+    levels = need_different(sigmas.tolist())
     steps = len(levels) - 1
     previous: Tensor | None = None
     for i in trange(steps, disable=disable):

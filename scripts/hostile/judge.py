@@ -145,9 +145,15 @@ def passed(prompt: Prompt, node: str) -> set[str]:
     return {each for id in ours for each in upstream(prompt, id)}
 
 
+def undone_before(prompt: Prompt, before: Prompt, node: str) -> set[str]:
+    """The nodes that go back to what they were: of the pack, all before those, and what those had before them."""
+    ours = passed(prompt, node)
+    return ours.union(*(upstream(before, id) for id in ours if id in before))
+
+
 def without_passed(prompt: Prompt, before: Prompt, node: str) -> Prompt:
     """A prompt in which only what reaches a node without one of the pack on the way is changed."""
-    undone = passed(prompt, node)
+    undone = undone_before(prompt, before, node)
     return {id: before[id] if id in undone and id in before else each for id, each in prompt.items()}
 
 
@@ -156,7 +162,8 @@ def bypassed(prompt: Prompt, before: Prompt, node: str) -> Prompt:
 
     The other outputs of such a node stay those of the unchanged prompt.
     """
-    made, changed, undone = without_passed(prompt, before, node), touched(before, prompt), passed(prompt, node)
+    made, changed = without_passed(prompt, before, node), touched(before, prompt)
+    undone = undone_before(prompt, before, node)
 
     def past(link: Any) -> Any:
         """The link that stands for one, with the changed nodes before it copied beside the unchanged ones."""

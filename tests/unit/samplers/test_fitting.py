@@ -15,7 +15,7 @@ from oner.nodes.ltx.guider import LTXGuidance, LTXMultimodalGuider
 from oner.nodes.ltxv.guidance import STGGuider
 from oner.nodes.ltxv.sampler import LTXVSampler
 from oner.nodes.wan.experts import WanExpertsGuider
-from oner.samplers.flow_solvers import flow_sampler
+from oner.samplers.flow_solvers import FLOW_SOLVERS, flow_sampler
 from tiny import write_models
 
 WIDTHS = {"ltx-2.3": 96, "ltx-2.0": 32, "ltxv-0.9.8": 32, "wan-t2v": 32, "wan-vace": 32}  # of the texts that each reads
@@ -200,3 +200,10 @@ def test_a_seed_of_1_0_draws_as_1(models, name, shape):
 
     assert torch.equal(sample(1.0), sample(1))
     assert not torch.equal(sample(2), sample(1))
+
+
+@pytest.mark.parametrize("name", FLOW_SOLVERS)
+def test_a_step_that_goes_nowhere_is_refused_by_the_flow_solvers(models, name):
+    guider = make(models, "wan-t2v", prompt(32))
+    said = sentence(run, guider, torch.zeros(WAN), flow_sampler(name), (0.7, 0.5, 0.5, 0.0))
+    assert said == "sigmas 2 and 3 are both 0.5: this solver needs levels that differ"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -93,6 +94,14 @@ def need_noise(sigmas: Tensor) -> None:
         raise ValueError(
             f"sigma {zeros[0] + 1} of {len(sigmas)} is 0, where no noise is left to take away: only the last may be 0"
         )
+
+
+def need_different(levels: list[float]) -> list[float]:
+    """The levels of two steps or more; ValueError for a step that goes nowhere, which has no slope."""
+    for step, (level, after) in enumerate(pairwise(levels), 1):
+        if level == after and len(levels) > 2:
+            raise ValueError(f"sigmas {step} and {step + 1} are both {level:g}: this solver needs levels that differ")
+    return levels
 
 
 def need_fitting_run(guider: Any, sigmas: Tensor, latent: Tensor) -> None:

@@ -9,24 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 from tqdm.auto import trange
 
-from .fitting import FittingSampler
+from .fitting import FittingSampler, need_different
 
 LARGEST_SIGMA = 1 - 1e-6  # in UniPC's lambda, where sigma 1 gives -infinity
 LOWER_ORDER_FINAL = 15  # below so many steps DPM++ takes its last step in first order
-
-
-def need_different(levels: list[float]) -> list[float]:
-    """The levels of two steps or more; ValueError for a step that goes nowhere, which has no slope."""
-    for step, (level, after) in enumerate(pairwise(levels), 1):
-        if level == after and len(levels) > 2:
-            raise ValueError(f"sigmas {step} and {step + 1} are both {level:g}: this solver needs levels that differ")
-    return levels
 
 
 def log_snr(sigma: float) -> float:

@@ -8,6 +8,7 @@ at the start and x0 after each evaluation, where core mixes x before each. m is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,18 +96,27 @@ class Denoiser:
 class MaskedSampler(_samplers.Sampler):  # type: ignore[name-defined]
     """A ComfyUI SAMPLER that runs `solver(denoiser, x, sigmas, **options)` on the noised start.
 
-    `prepare` may add a family's wrappers to the model options of a run.
+    `need_model` raises ValueError for a model of another family; `prepare` may add a family's wrappers to the model
+    options of a run.
     """
 
-    def __init__(self, solver: Solver, *, prepare: Sequence[Callable[[dict], None]] = (), **options):
+    def __init__(
+        self,
+        solver: Solver,
+        *,
+        need_model: Callable[[Any], None] = lambda _model: None,
+        prepare: Sequence[Callable[[dict], None]] = (),
+        **options,
+    ):
         self.solver = solver
+        self.need_model = need_model
         self.prepare = prepare
         self.options = options
 
     def sample(self, guider, sigmas, extra_args, callback, noise, latent_image, denoise_mask=None, disable_pbar=False):  # noqa: ARG002 - core's signature
         need_fitting_run(guider, sigmas, latent_image)
-        if ((sigmas[:-1] == 0) & (sigmas[1:] > 0)).any():
-            need_noise(sigmas)
+        need_noise(sigmas)
+        self.need_model(guider.inner_model)
         partial = denoise_mask is not None and bool(((denoise_mask > 0) & (denoise_mask < 1)).any())
         if partial and sigmas[-1] > 0:
             raise ValueError(

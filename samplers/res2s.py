@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from .fitting import need_noise
+from .fitting import need_different
 from .masked import Denoiser
 from .step_noise import SeededNoise
 
@@ -73,8 +73,7 @@ def solve_res2s(
     half_step_noise = half_step_noise or SeededNoise(
         noise_seed + HALF_STEP_SEED_OFFSET, denoise.shapes, denoise.fillers, **standard
     )
-    need_noise(sigmas)
-    levels = [float(sigma) for sigma in sigmas]
+    levels = need_different([float(sigma) for sigma in sigmas])
     ends_clean = levels[-1] == 0
     if ends_clean:
         # As float32, like every other level.

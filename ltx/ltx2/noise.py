@@ -46,6 +46,8 @@ class LatentNoise:
         if [tuple(part.shape) for part in noise] != shapes:
             raise ValueError(f"noise has shapes {[tuple(part.shape) for part in noise]}, the latent {shapes}")
         offsets = start_offsets(latent)
+        if offsets is not None and self.sigma == 0:
+            raise ValueError("the sigmas of LTX Noise begin with 0, where there is no noise: let them begin above 0")
         if offsets is not None and self.sigma is None:
             raise ValueError(
                 "the latent holds frames with a strength below 1, whose start differs from their content: "

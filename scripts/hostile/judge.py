@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from dataclasses import dataclass, field, replace
@@ -102,7 +103,7 @@ class Sandbox:
         if ending.how == "passed":  # would it end so without the pack's nodes on the way, too?
             again = [without(prompt, before, ending.node) for without in (without_passed, bypassed)]
             alone = (self.end_of(each, before, session) for each in again)
-            own = any(each.how == "core's own" and each.error == ending.error for each in alone)
+            own = any(each.how == "core's own" and bare(each.error) == bare(ending.error) for each in alone)
             ending = replace(ending, how="core's own" if own else "raw")
         odd = self.guard.take() + self.changed()
         return Ending("outside", f"touched {odd[0]}, and {len(odd) - 1} more") if odd else ending
@@ -120,6 +121,11 @@ class Sandbox:
         except Exception as error:  # of the executor itself
             return Ending("raw", describe(error))
         return Ending("finished")
+
+
+def bare(error: str) -> str:
+    """What and where, without the numbers, which may be other ones."""
+    return re.sub(r"\d+", "#", error)
 
 
 def judge(error: BaseException | None, node: str, prompt: Prompt, changed: set[str]) -> str:

@@ -170,7 +170,8 @@ def test_an_error_of_core_is_its_own_if_it_ends_so_too_with_the_nodes_of_the_pac
         return run({**prompt, "given": {"class_type": value_node("INT"), "inputs": {"value": value}}}, before).how
 
     assert ending_of(lambda value: (value,), -3) == "core's own"
-    assert ending_of(lambda value: (min(value, 1) - 1,), -3) == "raw", "another number than what came"
+    assert ending_of(lambda value: (value - 9,), -3) == "core's own", "but for the number"
+    assert ending_of(lambda value: (value - 9 * (value == 3),), 3) == "raw", "sound before the pack had it"
     assert ending_of(lambda value: (-5,), 3) == "raw", "made by the pack"
 
 

@@ -144,6 +144,8 @@ def test_a_sound_is_joined_to_a_conditioned_video(vae, video, sound):
     ours, theirs = (LatentNoise(1, 0.5).generate_noise(latent).unbind() for latent in (given, expected))
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert not torch.equal(ours[0], LatentNoise(1, 0.5).generate_noise(join(video, sound)).unbind()[0])
+    with pytest.raises(ValueError, match="sigmas of LTX Noise begin with 0"):
+        LatentNoise(1, 0.0).generate_noise(given)
 
 
 def test_a_conditioned_latent_is_taken_apart_and_joined(vae, both):

@@ -10,7 +10,7 @@ from comfy.nested_tensor import NestedTensor
 from nodes import ConditioningConcat
 
 from harness.raised import on_purpose
-from oner.ltx.ltx2.solvers import make_sampler
+from oner.ltx.ltx2.solvers import SOLVERS, make_sampler
 from oner.nodes.ltx.guider import LTXGuidance, LTXMultimodalGuider
 from oner.nodes.ltxv.guidance import STGGuider
 from oner.nodes.ltxv.sampler import LTXVSampler
@@ -122,6 +122,7 @@ SAMPLERS = {
         (WAN, 32, ((1.0, 0.5), (0.5, 0.0)), "sigmas is a tensor of shape 2x2"),
         ((1, 16, 0, 4, 4), 32, (1.0, 0.0), "the latent has shape (1, 16, 0, 4, 4) and so no content"),
         (WAN, 33, (1.0, 0.0), "positive has texts 33 wide, this WAN21 reads 32"),
+        (WAN, 32, (0.7, 0.0, 0.0), "sigma 2 of 3 is 0, where no noise is left"),
     ],
 )
 def test_every_sampler_of_the_pack_refuses_them_in_guiders_of_comfyui(models, sampler, shape, text, sigmas, message):
@@ -202,8 +203,15 @@ def test_a_seed_of_1_0_draws_as_1(models, name, shape):
     assert not torch.equal(sample(2), sample(1))
 
 
-@pytest.mark.parametrize("name", FLOW_SOLVERS)
-def test_a_step_that_goes_nowhere_is_refused_by_the_flow_solvers(models, name):
-    guider = make(models, "wan-t2v", prompt(32))
-    said = sentence(run, guider, torch.zeros(WAN), flow_sampler(name), (0.7, 0.5, 0.5, 0.0))
+@pytest.mark.parametrize("sampler", [*map(flow_sampler, FLOW_SOLVERS), make_sampler("res2s")])
+def test_a_step_that_goes_nowhere_is_refused_by_solvers_that_need_its_slope(models, sampler):
+    guider = make(models, "ltxv-0.9.8", prompt(32))
+    said = sentence(run, guider, torch.zeros(VIDEO), sampler, (0.7, 0.5, 0.5, 0.0))
     assert said == "sigmas 2 and 3 are both 0.5: this solver needs levels that differ"
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_ltx_samplers_refuse_models_of_others(models, name):
+    guider = make(models, "wan-t2v", prompt(32))
+    said = sentence(run, guider, torch.zeros(WAN), make_sampler(name))
+    assert said.startswith("this sampler takes LTX-Video and LTX-2, the guider's model is WAN21: choose one of")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness.server import WorkflowError
+from tiny import write_models
 from workflows import load
 
 
@@ -48,6 +49,14 @@ def test_an_audio_vae_for_the_video_is_refused_before_stage_1(executor, prompt, 
     prompt["hand_over"]["inputs"]["vae"] = ["model", 2]
     error = run(executor, prompt)
     assert "Hand over to stage 2 (OnerLTXStageHandOver, hand_over): vae is an audio VAE with 8 latent channels" in error
+    assert forwards == []
+
+
+def test_the_text_projection_of_another_generation_is_refused_before_stage_1(executor, prompt, forwards):
+    write_models(executor.base / "models", ["ltx-2.0"])
+    prompt["text_encoder"]["inputs"]["projection"] = "tiny-ltx-2.0.safetensors"
+    error = run(executor, prompt)
+    assert "positive has texts 32 wide, this LTXAV reads 96: encode it with the text encoder" in error
     assert forwards == []
 
 

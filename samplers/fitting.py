@@ -67,11 +67,7 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
         guider = executor.class_obj
         shapes = others.get("latent_shapes") or [latent_image.shape]
         need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
-        prompts = {
-            name: [[each["cross_attn"], each] for each in conds if each.get("cross_attn") is not None]
-            for name, conds in guider.original_conds.items()
-        }
-        need_prompts(guider.model_patcher, shapes, denoise_mask, **prompts)
+        need_prompts(guider.model_patcher, shapes, denoise_mask, **texts_of(guider.original_conds))
         return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, pbar, whole(seed), **others)
 
     if not model.get_wrappers(_extension.WrappersMP.OUTER_SAMPLE, KEY):
@@ -96,6 +92,14 @@ def need_noise(sigmas: Tensor) -> None:
         )
 
 
+def texts_of(conds: dict[str, list[dict]]) -> dict[str, list]:
+    """A guider's prompts as CONDITIONINGs again, those with a text."""
+    return {
+        name: [[each["cross_attn"], each] for each in prompt if each.get("cross_attn") is not None]
+        for name, prompt in conds.items()
+    }
+
+
 def need_different(levels: list[float]) -> list[float]:
     """The levels of two steps or more; ValueError for a step that goes nowhere, which has no slope."""
     for step, (level, after) in enumerate(pairwise(levels), 1):
@@ -108,11 +112,7 @@ def need_fitting_run(guider: Any, sigmas: Tensor, latent: Tensor) -> None:
     """Raise ValueError unless sigmas, the latent and the prompts of a guider, whoever made it, fit its model."""
     model = guider.inner_model
     need_fitting_shapes(model, latent_shapes(guider, latent), sigmas, guider.conds)
-    prompts = {
-        name: [[each["cross_attn"], each] for each in conds if each.get("cross_attn") is not None]
-        for name, conds in guider.conds.items()
-    }
-    need_fitting_prompts(prompts, text_widths(model.diffusion_model), f"this {type(model).__name__}")
+    need_fitting_prompts(texts_of(guider.conds), text_widths(model.diffusion_model), f"this {type(model).__name__}")
 
 
 def need_fitting_control(shape: tuple, prompts: dict[str, list[dict]]) -> None:

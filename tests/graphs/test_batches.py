@@ -38,3 +38,19 @@ def test_two_clips_at_once_are_two_files(name, executor):
     assert np.array_equal(sound, other_sound) == (name in GIVEN_SOUND)
     for file in files:
         file.unlink()
+
+
+def test_two_hdr_clips_are_all_their_frames_and_two_previews(executor):
+    workflow = WORKFLOWS["LTX_2.3_IC-LoRA_HDR"]
+    prompt = copy.deepcopy(workflow.tiny_prompt())
+    prompt["size"]["inputs"]["batch_size"] = 2
+    files = executor.run(prompt).files
+    frames = [file for file in files if file.suffix == ".exr"]
+    previews = [file for file in files if file.suffix == ".mp4"]
+    assert (len(frames), len(previews)) == (34, 2)
+    for preview in previews:
+        workflow.tiny_result.check(preview)
+    (pictures, _), (others, _) = map(contents, previews)
+    assert not np.array_equal(pictures, others)
+    for file in files:
+        file.unlink()

@@ -15,6 +15,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..utils.seeds import mix64
 from .cache import SlotTable
 from .kv import KVCache, TextKV
 from .network import CausalNetwork
@@ -24,7 +25,6 @@ from .schedule import HARD_CUT, KEEP_SINK, NEW_SINK, SHOT_CUT
 from .solvers import FlowUniPC, Renoise, Steps
 
 Noise = Callable[[int, int, tuple[int, ...]], Tensor]  # (first frame, step, shape) -> noise before that step
-MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,6 @@ class Segment:
     def digest(self) -> str:
         """Names the text by its content."""
         return hashlib.sha256(self.text.float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
-
-
-def mix64(*numbers: int) -> int:
-    """One 63-bit seed from several integers (splitmix64)."""
-    state = 0
-    for number in numbers:
-        state = (state + (number & MASK) + 0x9E3779B97F4A7C15) & MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
-        state ^= state >> 31
-    return state >> 1
 
 
 def block_noise(seed: int) -> Noise:

@@ -7,47 +7,17 @@ Latents [B, 128, T, H, W], T latent frames, H W latent size.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...utils.core import need
+from ...samplers.conditionings import Conditionings
 from ...utils.latent_statistics import match_statistics
 from ...utils.latents import cross_fade
 from ..latents import TEMPORAL
 from .conditions import append_to_all, mix_into_frames
-
-need("comfy.samplers", "CFGGuider.inner_set_conds")
-
-Conditionings = dict[str, list]  # by the names a guider has for them, such as positive
-
-
-def conditionings_of(guider: Any) -> Conditionings:
-    """The CONDITIONINGs that a guider was made with, all entries of each."""
-    hidden = ("cross_attn", "uuid")
-    return {
-        name: [[one.get("cross_attn"), {k: v for k, v in one.items() if k not in hidden}] for one in entries]
-        for name, entries in guider.original_conds.items()
-    }
-
-
-def with_conditionings(guider: Any, conditionings: Conditionings) -> Any:
-    """A copy of a guider with other CONDITIONINGs."""
-    other = copy.copy(guider)
-    other.original_conds = {}
-    other.inner_set_conds(conditionings)
-    return other
-
-
-def with_seed(noise: Any, seed: int) -> Any:
-    """A copy of a NOISE with another seed."""
-    other = copy.copy(noise)
-    other.seed = seed
-    return other
 
 
 class Clip:

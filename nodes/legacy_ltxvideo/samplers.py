@@ -21,16 +21,14 @@ from ...ltx.ltxv.segments import (
     Loop,
     add_extension,
     blend_tiles,
-    conditionings_of,
     extension,
     guide_frame,
     in_context,
     keyframe_pieces,
     tile_ranges,
     time_pieces,
-    with_conditionings,
-    with_seed,
 )
+from ...samplers.conditionings import conditionings_of, with_conditionings, with_seed
 from ...utils.latents import match_batch
 from ...utils.numbers import parse_numbers
 from ..node import Node

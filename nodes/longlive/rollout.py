@@ -17,12 +17,12 @@ from ...longlive.budget import Sizes, estimate, peak
 from ...longlive.conditioning import read_segments
 from ...longlive.decode import StreamDecoder
 from ...longlive.kv import STORAGE
-from ...longlive.loader import fingerprint
 from ...longlive.patcher import check_model, check_vae, device_of, history_bytes, load, network_of, spatial
 from ...longlive.presets import UNBOUNDED, Settings
 from ...longlive.rollout import Rollout, block_noise
 from ...longlive.schedule import pixel_frame
 from ...longlive.take import Recorder, Take, make, resume
+from ...samplers.fingerprint import fingerprint
 from ...samplers.fitting import need_fitting_prompts
 from ...utils.images import need_room
 from ..node import Node, own_type

@@ -60,10 +60,10 @@ def tiny_recorder(
 ):
     """A recorder of a new take in `folder`; `options` go to the rollout."""
     from oner.longlive.decode import StreamDecoder
-    from oner.longlive.loader import fingerprint
     from oner.longlive.network import CausalNetwork
     from oner.longlive.rollout import Rollout, block_noise
     from oner.longlive.take import Recorder
+    from oner.samplers.fingerprint import fingerprint
 
     network = CausalNetwork(patcher.model.diffusion_model, torch.float32)
     rollout = Rollout(

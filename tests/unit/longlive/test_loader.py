@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.causal import wan_weights
-from oner.longlive.loader import apply_lora, fingerprint, is_causal, load_patcher, load_reported, save_clean
+from oner.longlive.loader import apply_lora, is_causal, load_patcher, load_reported, save_clean
 from oner.longlive.patcher import check_model, check_vae
+from oner.samplers.fingerprint import fingerprint
 
 FP32 = {"dtype": torch.float32}
 

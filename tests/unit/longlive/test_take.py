@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from harness.causal import tiny_recorder, wan_weights
-from oner.longlive.loader import apply_lora, fingerprint, load_patcher
+from oner.longlive.loader import apply_lora, load_patcher
 from oner.longlive.presets import Settings
 from oner.longlive.rollout import Segment
 from oner.longlive.schedule import NEW_SINK
 from oner.longlive.session import load_state, save_state
 from oner.longlive.take import LATENTS, STATE, Take, make, read_latents, resume, resume_video
+from oner.samplers.fingerprint import fingerprint
 from oner.utils.media import fragment_ends
 
 SETTINGS = Settings(window=6, sink=2, block=2, steps=2)

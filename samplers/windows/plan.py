@@ -18,12 +18,7 @@ class Grid:
     overlap_offset: int = 1
 
 
-GRIDS = {
-    "wan": Grid(5, 4),
-    "vace": Grid(17, 4),
-    "ltx": Grid(17, 8),
-    "svi": Grid(5, 4, overlap_offset=0),
-}
+GRIDS = {"wan": Grid(5, 4), "vace": Grid(17, 4), "ltx": Grid(17, 8), "svi": Grid(5, 4, overlap_offset=0)}
 
 
 @dataclass(frozen=True)

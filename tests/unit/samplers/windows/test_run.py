@@ -1,0 +1,205 @@
+"""The run of windows on a model and VAE that lose nothing: what is in the film, what is sampled, what is found."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from harness.windows import ColourNoise, NoiseGuider, StepVAE, random_plan
+from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
+from oner.samplers.windows.run import Film, Given, Settings, Stage, cross_fade, keys_of, place_of
+from oner.wan.windows import WanCarrier
+
+SIZE = 16
+
+
+class Memory(dict):
+    """A cache in memory."""
+
+    def put(self, key, made):
+        self[key] = made
+
+
+def carrier(vae=None):
+    from oner.wan.layouts import WanLayout
+
+    model = SimpleNamespace(
+        model=SimpleNamespace(latent_format=SimpleNamespace(latent_channels=16, process_out=lambda x: x))
+    )
+    return WanCarrier(model, vae or StepVAE(), SIZE, SIZE, WanLayout((), 16))
+
+
+def film(plan, *, cache=None, guider=None, vae=None, given=None, seed=5, **settings):
+    pieces = []
+    stage = Stage(carrier(vae), guider or NoiseGuider(), None, torch.tensor([1.0, 0.0]), ColourNoise(seed))
+    run = Film(
+        plan,
+        [stage],
+        sink=lambda frames, _sound: pieces.append(frames.clone()),
+        given=given,
+        settings=Settings(**settings),
+        encode=lambda text: [[torch.full((1, 8, 4), float(len(text))), {}]],
+        cache=cache,
+    )
+    run.run()
+    return torch.cat(pieces), run
+
+
+class Pictures:
+    def __init__(self, frames, digest="pictures"):
+        self.images, self.count, self.digest = frames, len(frames), digest
+
+    def frames(self, start, end):
+        return self.images[start:end]
+
+
+def colours(frames, seed=9):
+    """Blocks of random colours [F, 16, 16, 3] uint8 that stay the same over the frames of a latent."""
+    groups = torch.randint(0, 256, ((frames + 6) // 4, 2, 2, 3), generator=torch.Generator().manual_seed(seed))
+    index = (torch.arange(frames) + 3) // 4
+    return groups[index].repeat_interleave(8, 1).repeat_interleave(8, 2).to(torch.uint8)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_film_is_as_long_as_the_plan_and_windows_agree_where_they_overlap(seed):
+    prefix = 13 if seed % 4 == 0 else 0
+    plan = random_plan(seed, prefix=prefix)
+    given = Given(prefix=Pictures(colours(prefix))) if prefix else None
+    memory = Memory()
+    frames, run = film(plan, cache=memory, given=given)
+    assert len(frames) == prefix + plan.total
+    assert run.sampled == list(range(len(plan.rows)))
+    for index, row in enumerate(plan.rows):
+        made = memory[run.keys[index]].frames
+        first = prefix + row.start - row.overlap
+        assert torch.equal(made, frames[first : first + len(made)]), index
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_noise_of_a_latent_frame_is_the_same_in_every_window_that_has_it(seed):
+    plan = random_plan(seed, shots=False)
+    memory = Memory()
+    _, run = film(plan, cache=memory)
+    for index in range(1, len(plan.rows)):
+        before, row = plan.rows[index - 1], plan.rows[index]
+        old, new = (memory[run.keys[i]].noise[0][0] for i in (index - 1, index))
+        end = -(-(before.overlap + before.out) // 4)
+        count = (row.overlap + 3) // 4
+        shared = end - -(-(before.overlap + before.out - row.overlap) // 4)
+        assert torch.equal(new[0][:, :shared], old[0][:, end - shared : end])
+        assert shared in (count, count - 1)
+
+
+def three(overlap=5):
+    rows = [
+        Row(0, 17, 0, 17, prompt="a"),
+        Row(17, 12, overlap, 12 + overlap, prompt="b"),
+        Row(29, 12, overlap, 12 + overlap, prompt="c"),
+    ]
+    return WindowPlan(tuple(rows), GRIDS["wan"], 16.0)
+
+
+def test_what_is_found_is_not_sampled_and_an_edit_samples_from_there_on():
+    memory, guider = Memory(), NoiseGuider()
+    whole, _ = film(three(), cache=memory, guider=guider)
+    again, run = film(three(), cache=memory, guider=guider)
+    assert run.sampled == []
+    assert torch.equal(again, whole)
+    rows = three().rows
+    changed = dataclasses.replace(three(), rows=(rows[0], dataclasses.replace(rows[1], prompt="x"), rows[2]))
+    _, run = film(changed, cache=memory, guider=guider)
+    assert run.sampled == [1, 2]
+
+
+def test_a_new_shot_depends_on_nothing_before_it():
+    rows = (
+        Row(0, 17, 0, 17, prompt="a"),
+        Row(17, 13, 0, 13, prompt="b", new_shot=True),
+        Row(30, 12, 5, 17, prompt="b"),
+    )
+    plan = WindowPlan(rows, GRIDS["wan"], 16.0)
+    memory = Memory()
+    film(plan, cache=memory)
+    longer = (Row(0, 21, 0, 21, prompt="a"), *(dataclasses.replace(row, start=row.start + 4) for row in rows[1:]))
+    _, run = film(WindowPlan(longer, GRIDS["wan"], 16.0), cache=memory)
+    assert run.sampled == [0]
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_film():
+    whole, _ = film(three())
+    memory = Memory()
+
+    class Stop(NoiseGuider):
+        def sample(self, *args, **kwargs):
+            if len(self.calls) == 2:
+                raise KeyboardInterrupt
+            return super().sample(*args, **kwargs)
+
+    pieces = []
+    guider = Stop()
+    guider.calls = []
+    stopped = Film(
+        three(),
+        [Stage(carrier(), guider, None, torch.tensor([1.0, 0.0]), ColourNoise(5))],
+        sink=lambda frames, _: pieces.append(frames.clone()),
+        encode=lambda text: [[torch.full((1, 8, 4), float(len(text))), {}]],
+        cache=memory,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    assert torch.equal(torch.cat(pieces), whole[:29])  # all that was finished is in the file
+    again, run = film(three(), cache=memory)
+    assert run.sampled == [2]
+    assert torch.equal(again, whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "sampled"),
+    [({"carry": "latents"}, [0, 1, 2]), ({"crossfade": 1}, [1, 2]), ({"identity": "another model"}, [0, 1, 2])],
+)
+def test_what_the_frames_depend_on_is_in_the_keys(change, sampled):
+    memory = Memory()
+    film(three(), cache=memory)
+    _, run = film(three(), cache=memory, **change)
+    assert run.sampled == sampled
+
+
+def test_seeds_add_to_the_window_or_are_its_own():
+    guider = NoiseGuider()
+    rows = three().rows
+    plan = dataclasses.replace(
+        three(),
+        rows=(dataclasses.replace(rows[0], seed=3), dataclasses.replace(rows[1], seed=77, seed_is_own=True), rows[2]),
+    )
+    film(plan, guider=guider, seed=10)
+    seeds = [seed for _, seed in guider.calls]
+    assert seeds[:2] == [13, 77]
+
+
+def test_the_fade_leaves_out_its_end_points():
+    old, new = torch.zeros(4, 1, 1, 3, dtype=torch.uint8), torch.full((4, 1, 1, 3), 250, dtype=torch.uint8)
+    assert cross_fade(old, new)[:, 0, 0, 0].tolist() == [50, 100, 150, 200]
+
+
+def test_windows_fade_over_the_last_frames_of_the_overlap():
+    """The second window makes other overlap frames; only the last two of the overlap mix."""
+
+    class Other(NoiseGuider):
+        def sample(self, noise, latent, *args, denoise_mask=None, **kwargs):
+            sampled = super().sample(noise, latent, *args, denoise_mask=denoise_mask, **kwargs)
+            return sampled * 0 + 1 if denoise_mask is not None else sampled * 0
+
+    frames, _ = film(three(), guider=Other(), crossfade=2)
+    values = frames[:, 0, 0, 0].tolist()
+    assert values[:15] == [0] * 15
+    assert values[15:17] == [85, 170]
+    assert values[17:] == [255] * 24
+
+
+def test_shots_and_places():
+    plan = random_plan(11)
+    shots = [place_of(plan, i)[0] for i in range(len(plan.rows))]
+    assert shots == sorted(shots)
+    assert shots[0] == 0
+    assert len(set(keys_of(plan, Settings(), Given(), None))) == len(plan.rows)

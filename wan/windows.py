@@ -88,13 +88,14 @@ class WanCarrier(_Carrier):
         self.uses = frozenset(uses)
 
     def clip(self, window: Window, conditionings: Conditionings) -> Clip:
-        frames, first = window.row.frames, window.held if window.held is not None else window.start_image
+        frames, first = window.row.frames, window.start_image
+        if window.held is not None:
+            first = window.held if self.layout.blocks else None  # without channels for images the mask alone holds
         if first is not None and "start" in self.layout.blocks:
             first = first[:1]
-        with_channels = bool(self.layout.blocks) or self.layout.pins_first_frame
         end = window.end_image  # up to the end of the window, also over frames that are left out
         given = FunInputs(
-            start_image=first if with_channels else None,
+            start_image=first,
             end_image=None if end is None else end.expand(frames - window.last, -1, -1, -1),
             control_video=window.control,
             ref_image=window.ref_image,

@@ -1,13 +1,15 @@
 """High dynamic range of the HDR IC-LoRA: its pictures are LogC3 coded scene-linear light.
 
-Source: ARRI LogC3 at EI 800 (exposure value parameters of the ALEXA Log C curve), IEC 61966-2-1 for sRGB, Reinhard's
-h / (1 + h). Any shape; linear light has 0.18 for mid grey, code values lie in 0..1.
+Source: ARRI LogC3 at EI 800 (exposure value parameters of the ALEXA Log C curve), Reinhard's h / (1 + h).
+Any shape; linear light has 0.18 for mid grey, code values lie in 0..1.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from ...utils.colour import linear_to_srgb
 
 A, B, C, D, E, F, CUT = 5.555556, 0.052272, 0.247190, 0.385537, 5.367655, 0.092809, 0.010591
 BRIGHTEST = 1e4  # linear; code values of 1 give 55
@@ -37,9 +39,3 @@ def expose(linear: Tensor, stops: float) -> Tensor:
 def tone_map(linear: Tensor) -> Tensor:
     """Linear light from 0 up as an sRGB picture in 0..1."""
     return linear_to_srgb(linear / (1 + linear))
-
-
-def linear_to_srgb(linear: Tensor) -> Tensor:
-    """sRGB code values of linear light in 0..1."""
-    high = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(linear <= 0.0031308, 12.92 * linear, high)

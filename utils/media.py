@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-MOVFLAGS = "empty_moov+default_base_moof+use_metadata_tags+frag_keyframe"
-KEYFRAMES = 100_000  # frames between key frames: none but the first of a piece
+MOVFLAGS = "empty_moov+default_base_moof+use_metadata_tags+frag_custom"  # one fragment a piece, cuts in it or not
+KEYFRAMES = 100_000  # frames between key frames: none but the first of a piece and where x264 sees a cut
 
 
 def to_uint8(images: Tensor) -> Tensor:

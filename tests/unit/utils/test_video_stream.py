@@ -1,8 +1,12 @@
+import io
+import struct
+from fractions import Fraction
+
 import av
 import pytest
 import torch
 
-from oner.utils.media import VideoStream, fragment_ends, masked, to_uint8
+from oner.utils.media import FragmentEncoder, VideoStream, boxes, find_box, fragment_ends, masked, to_uint8
 
 
 def moving(frames, seed=0, size=(48, 64)):
@@ -81,3 +85,43 @@ def test_core_reads_the_length_of_the_file(tmp_path):
 def test_bytes_are_rounded_and_clamped():
     images = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.5]).view(1, 5, 1, 1).expand(3, -1, 2, 2)
     assert to_uint8(images)[:, 0, 0, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def plain_fragment(frames, done, number, fps=16, crf=18, metadata=None):
+    """What a piece of `frames` must be after `done` frames: a video of its own, its header kept by the first alone."""
+    buffer, rate = io.BytesIO(), Fraction(fps).limit_denominator(1001)
+    flags = {"movflags": "empty_moov+default_base_moof+use_metadata_tags+frag_keyframe"}
+    options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "g": "100000", "mbtree": "0"}
+    with av.open(buffer, "w", format="mp4", options=flags) as container:
+        container.metadata.update(metadata or {})
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        for i, picture in enumerate(frames.numpy()):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = i, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = bytearray(buffer.getvalue())
+    timescale = struct.unpack_from(">I", data, find_box(data, b"moov", b"trak", b"mdia", b"mdhd") + 12)[0]
+    struct.pack_into(">I", data, find_box(data, b"moof", b"mfhd") + 4, number)
+    struct.pack_into(">Q", data, find_box(data, b"moof", b"traf", b"tfdt") + 4, round(done * timescale / rate))
+    kept = (b"moof", b"mdat") if done else (b"ftyp", b"moov", b"moof", b"mdat")
+    return b"".join(bytes(data[start:end]) for kind, start, end in boxes(data) if kind in kept)
+
+
+@pytest.mark.parametrize("fps", [16, 23.976])
+def test_a_silent_file_keeps_its_bytes(fps):
+    """Takes go on by appending, those of earlier versions too."""
+    encoder, metadata = FragmentEncoder(fps, metadata={"prompt": "{}"}), {"prompt": "{}"}
+    done = 0
+    for number, piece in enumerate([moving(9), moving(12, 1), moving(12, 2)], 1):
+        assert encoder.encode(piece) == plain_fragment(piece, done, number, fps, metadata=metadata)
+        done += len(piece)
+
+
+def test_a_piece_with_a_cut_in_it_is_one_fragment(tmp_path):
+    shots = torch.cat([torch.full((30, 48, 64, 3), 20, dtype=torch.uint8), moving(1).expand(30, -1, -1, -1)])
+    counts = write(tmp_path / "a.mp4", [moving(9), shots, moving(12, 2)])
+    assert counts == (81, 3)
+    assert len(fragment_ends(tmp_path / "a.mp4")) == 4
+    assert times(tmp_path / "a.mp4") == pytest.approx([i / 16 for i in range(81)])

@@ -94,4 +94,25 @@ FAULTS = (
         "+frag_keyframe",
         ("tests/unit/utils/test_video_stream.py",),
     ),
+    Fault(
+        "Sound of a video: the encoder's silence before it is heard",
+        "utils/media.py",
+        "BLOCK, 0x10000)",
+        "0, 0x10000)",
+        ("tests/unit/utils/test_video_sound.py",),
+    ),
+    Fault(
+        "Sound of a video: a piece's blocks begin where the file begins",
+        "utils/media.py",
+        "self.sound.packets += packets",
+        "self.sound.packets = packets",
+        ("tests/unit/utils/test_video_sound.py",),
+    ),
+    Fault(
+        "Sound of a video: what the encoder holds at the end is lost",
+        "utils/media.py",
+        "return self.mux(None, self.sound.context.encode(None))",
+        'return b""',
+        ("tests/unit/utils/test_video_sound.py",),
+    ),
 )

@@ -9,41 +9,18 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..utils import files
 from ..utils.numbers import whole_numbers
+from ..utils.time_lines import UNITS, read_entries, shortened
 
 KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT = "keep sink", "new sink", "text only", "hard cut", "shot cut"
 MODES = (KEEP_SINK, NEW_SINK, TEXT_ONLY, HARD_CUT, SHOT_CUT)
 TRANSITION = "The scene transitions. "  # LongLive 2.0 was trained with this before the first prompt of a shot
 PIXELS = 4  # pixel frames a latent frame, after the first, which is one
 
-UNITS = {"s": "seconds", "f": "frames", "l": "latent frames"}
-# A time: 5s, 80 frames, 21l, 0:05, 1:02.5, 00:00:05; then options in brackets. In words only before a colon.
-CLOCK = r"(?:(?P<hours>\d{1,9}):(?=\d\d:))?(?P<minutes>\d{1,9}):(?P<seconds>[0-5]\d(?:\.\d+)?)(?![\d:])"
-SHORT = rf"(?:(?P<number>\d{{1,9}}(?:\.\d+)?)\s*(?P<unit>[sfl])(?!\w)|{CLOCK})"
-LONG = SHORT.replace("[sfl]", "s(?:ec(?:ond)?s?)?|f(?:rames?)?|l(?:atents?)?")
-OPTIONS = r"\s*(?:\[(?P<options>[^\]]*)\])?"
-DASH = "[-\u2013\u2014]"
-ENTRY = re.compile(rf"\s*{LONG}{OPTIONS}\s*:(?P<text>.*)", re.IGNORECASE)
-BRACKETED = re.compile(rf"\s*\[\s*{LONG}\s*\]{OPTIONS}\s*:?(?P<text>.*)", re.IGNORECASE)
-BARE = re.compile(rf"\s*{SHORT}{OPTIONS}(?:\s+(?:{DASH}\s+)?(?P<text>.*)|$)", re.IGNORECASE)
-FORMS = (ENTRY, BRACKETED, BARE)
-DECADE = re.compile(r"\s*(?:(?:19|20)?[1-9]0|(?:19|20)00)s\s", re.IGNORECASE)  # "80s neon", "1950s diner"
-SEVERAL = re.compile(r"(?<!\s)\s+/\s+")  # begins at the first of many spaces only, or each would be tried
-# What is meant as a start and cannot be read: a number or a range before a colon or in brackets, a sign, a wrong clock.
-NUMBER = (
-    r"\d+(?:[.,:e]\d+)*\s*(?:(?:s|secs?|seconds?|f|frames?|l|latents?|m|ms|mins?|minutes?|h|hours?)(?:\s*\d+\s*s)?\b)?"
-)
-SPAN = rf"{NUMBER}(?:\s*(?:{DASH}|to)\s*{NUMBER})?"
-TIMED = re.compile(
-    rf"\s*(?:[-+]?{SPAN}{OPTIONS}\s*:(?!\d)|[-+]\s*(?:\d+(?:\.\d+)?\s*[sfl]\b|\d+:\d\d)|[\[(]\s*[-+]?{SPAN}\s*[\])]"
-    r"|\d+:[6-9]\d(?!\d)|0+:\d(?!\d))",
-    re.IGNORECASE,
-)
-EXAMPLE = 'write "5s: a fox", "0:05 a fox", "80f: a fox" or "21l: a fox", one a line'
 BLEND = re.compile(r"^blend\s+(\d{1,9})$")
 
 
@@ -81,69 +58,14 @@ def pixel_frame(latent: int) -> int:
 
 
 def parse_prompts(text: str) -> list[Prompt]:
-    """Prompts from lines "<time> [mode, blend n]: text"; other lines continue the text above them.
+    """Prompts from the lines of a time line, "<time> [mode, blend n]: text".
 
-    A time is 5s, 80f, 21l, 0:05 or 00:00:05, the colon after it may be missing, and it may stand in brackets; " / "
-    separates several of them in a line. A text without any time is one prompt from the start on. Raises ValueError on
-    an unknown mode, and on what looks like a time and cannot be read.
+    Raises ValueError on an unknown mode, and on what looks like a time and cannot be read.
     """
-    prompts: list[Prompt] = []
-    style = None  # of the last time: what it matched
-    for number, line in enumerate(text.splitlines(), 1):
-        for part in parts_of(line):
-            found = match_entry(part, style, number)
-            if found is not None:
-                style = found.re
-                prompts.append(read_entry(found, number))
-            elif part.strip() and prompts:
-                last = prompts[-1]
-                prompts[-1] = replace(last, text=f"{last.text} {part.strip()}".strip())
-            elif part.strip():
-                prompts.append(Prompt(0, "l", part.strip()))
-    if not prompts:
+    entries = read_entries(text)
+    if not entries:
         raise ValueError('the schedule is empty: write a prompt, or lines such as "0s: a fox" and "20s: it snows"')
-    return prompts
-
-
-def parts_of(line: str) -> list[str]:
-    """The entries of a line: several only where each begins with a time."""
-    parts = SEVERAL.split(line)
-    return parts if all(any(form.fullmatch(part) for form in FORMS) for part in parts) else [line]
-
-
-def match_entry(line: str, style: re.Pattern | None, number: int) -> re.Match | None:
-    """The match of a line that begins with a time. "80s" without a colon is one where others are without, too.
-
-    Raises ValueError for what is meant as a time and cannot be read, or may not be meant as one.
-    """
-    found = next(filter(None, (form.fullmatch(line) for form in FORMS)), None)
-    if found is not None and found.re is BARE and DECADE.match(line) and style not in (BARE, BRACKETED):
-        if style is None:
-            return None
-        word = line.split()[0]
-        raise ValueError(
-            f'line {number} is "{shortened(line)}": write "{word}:" for a time, or begin the line with another word'
-        )
-    if found is None and TIMED.match(line):
-        raise ValueError(
-            f'line {number} is "{shortened(line)}", which begins like a time that cannot be read: {EXAMPLE}'
-        )
-    return found
-
-
-def read_entry(found: re.Match, number: int) -> Prompt:
-    mode, blend = parse_options(found["options"] or "", number)
-    if found["number"] is not None:
-        start, unit = float(found["number"]), found["unit"][0].lower()
-    else:
-        start = 3600 * int(found["hours"] or 0) + 60 * int(found["minutes"]) + float(found["seconds"])
-        unit = "s"
-    return Prompt(start, unit, (found["text"] or "").strip(), mode, blend)
-
-
-def shortened(text: str, length: int = 60) -> str:
-    text = text.strip()
-    return text if len(text) <= length else f"{text[:length]} ..."
+    return [Prompt(e.start, e.unit, e.text, *parse_options(e.options, e.line)) for e in entries]
 
 
 def listed(placed: list[Placed], fps: float) -> list[str]:

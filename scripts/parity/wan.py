@@ -1,11 +1,13 @@
 """Wan-Fun goldens: conditioning through the pack's node and core's models, camera, schedules, solvers, LoRA, sizes.
 
-The format is described in the golden folder's README. Errors are relative to the largest expected value.
+Beside them the plans of windows, which any family can use. The format is described in the golden folder's README.
+Errors are relative to the largest expected value.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,8 @@ from oner.nodes.wan.conditioning import WanFunConditioning
 from oner.samplers.flow_solvers import sample_flow_dpmpp_2m, sample_flow_unipc
 from oner.samplers.lora_multipliers import expand_multipliers
 from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan
+from oner.samplers.windows.plan import GRIDS, Grid, Row, WindowPlan, make_plan
+from oner.samplers.windows.plan_text import PlanPrompt, read_prompt
 from oner.utils.tracks import read_tracks
 from oner.wan import camera, pluecker, riflex, sizes, trajectory
 from oner.wan.lora_files import load_any_lora
@@ -44,6 +48,7 @@ from .scenario import (
 
 PREPARED, VELOCITY = 1e-5, 3e-5
 PIXELS = ("start_image", "end_image", "ref_image", "control_video", "inpaint_video", "inpaint_mask")
+OVERLAP_GRID = re.compile(r"step(\d+)_offset(\d+)")
 SOLVERS = {"unipc": sample_flow_unipc, "dpmpp": sample_flow_dpmpp_2m}
 
 
@@ -66,6 +71,9 @@ SIGMAS = Fields(
     nested={"split": Fields(each=Fields("index high_steps low_steps"))},
 )
 SOLUTION = Fields("name solver", counts="steps", positive="shift", fixed={"dtype": "torch.float64"})
+WINDOW = Fields("out overlap discard trim new_shot prompt loras_mult", counts="frames")
+GRID = Fields("overlap_offset", counts="minimum step frame_offset")
+PLAN = Fields("name mode discard max_overlap", counts="total window", texts="grid", nested={"rows": WINDOW})
 FIELDS = {
     "conditioning": Fields(
         "experts inputs clip",
@@ -143,6 +151,23 @@ FIELDS = {
             )
         }
     ),
+    "windows": Fields(
+        nested={
+            "grids": Fields(nested=dict.fromkeys(GRIDS, GRID)),
+            "plans": Choice(
+                "mode",
+                {
+                    "default": replace(PLAN, read=f"{PLAN.read} overlap short_tail", needed="rows"),
+                    "prompts": replace(
+                        PLAN,
+                        read=f"{PLAN.read} overlap short_tail prompts fps allow_new_shot prefix_frames active "
+                        "prompts_out error error_about sum_out",
+                    ),
+                },
+            ),
+            "overlap_rounding": Fields("requested step4_offset1 step8_offset1 step4_offset0"),
+        }
+    ),
 }
 
 
@@ -156,7 +181,7 @@ def trajectory_fields(data: dict) -> Fields:
     )
 
 
-LATER = {"step caches": "step caches are not built yet", "windows": "window plans are not built yet"}
+LATER = {"step caches": "step caches are not built yet"}
 
 
 def kind_of(data: dict) -> str | None:
@@ -562,6 +587,69 @@ def run_sizes(_path: Path, data: dict) -> list[Check]:
     return checks
 
 
+def run_windows(_path: Path, data: dict) -> list[Check]:
+    grids = {name: Grid(**grid) for name, grid in data["grids"].items()}
+    checks = [Check(f"grid {name}", mismatch(GRIDS.get(name), grid), 0) for name, grid in grids.items()]
+    for plan in data["plans"]:
+        checks += check_plan(plan, grids[plan["grid"]])
+    for case in data["overlap_rounding"]:
+        for name, expected in case.items():
+            if found := OVERLAP_GRID.fullmatch(name):
+                rounded = Grid(5, int(found[1]), overlap_offset=int(found[2])).nearest_overlap(case["requested"])
+                checks.append(Check(f"overlap {case['requested']} {name}", mismatch(rounded, expected), 0))
+    return checks
+
+
+def check_plan(golden: dict, grid: Grid) -> list[Check]:
+    """One plan: its rows, its refusal, or that its prompts hold no command.
+
+    Rows with a short tail are compared without the balance that the pack gives them, which must keep grid and sum.
+    """
+    name, plan = golden["name"], partial(plan_of, golden, grid)
+    if golden.get("error"):
+        try:
+            plan()
+        except ValueError as error:
+            return [Check(name, float(golden["error_about"] not in str(error)), 0)]
+        return [Check(f"{name} is refused", 1.0, 0)]
+    if golden.get("active") is False:
+        read = [read_prompt(text, number) for number, text in enumerate(golden["prompts"], 1)]
+        return [Check(name, mismatch(read, [PlanPrompt(text) for text in golden["prompts_out"]]), 0)]
+    rows = [window_of(row) for row in plan(rebalance=False).rows]
+    checks = [Check(name, mismatch(rows, [{"loras_mult": None, **row} for row in golden["rows"]]), 0)]
+    checks.append(Check(f"{name} total", mismatch(plan().total, sum(row["out"] for row in golden["rows"])), 0))
+    if "sum_out" in golden:
+        checks.append(Check(f"{name} sum_out", mismatch(plan().total, golden["sum_out"]), 0))
+    balanced = plan().rows
+    short = len(balanced) > 1 and balanced[-1].out < grid.step
+    on_grid = all(row.frames == grid.up(row.overlap + row.out + row.discard) for row in balanced)
+    changed = [window_of(row) for row in balanced] != rows
+    checks.append(Check(f"{name} balance", float(short or not on_grid or changed != golden["short_tail"]), 0))
+    return checks
+
+
+def plan_of(golden: dict, grid: Grid, **choices: bool) -> WindowPlan:
+    return make_plan(
+        [read_prompt(text, number) for number, text in enumerate(golden.get("prompts", ()), 1)],
+        golden["total"],
+        grid,
+        golden["window"],
+        golden["overlap"],
+        golden.get("fps", 24.0),
+        golden["discard"],
+        golden["max_overlap"] or 0,
+        golden.get("prefix_frames", 0),
+        golden.get("allow_new_shot", True),
+        **choices,
+    )
+
+
+def window_of(row: Row) -> dict:
+    """A row with the names of the goldens."""
+    names = ("out", "overlap", "discard", "trim", "frames", "new_shot", "prompt")
+    return {**{name: getattr(row, name) for name in names}, "loras_mult": row.loras}
+
+
 RUNS = {
     "conditioning": run_conditioning,
     "checkpoints": run_checkpoints,
@@ -573,4 +661,5 @@ RUNS = {
     "lora": run_lora,
     "multipliers": run_multipliers,
     "sizes": run_sizes,
+    "windows": run_windows,
 }

@@ -202,7 +202,7 @@ def test_a_tensor_that_a_file_lacks_is_named(parity_of):
 )
 def test_a_broken_file_fails_alone(tmp_path, capsys, content):
     (tmp_path / "a_broken.json").write_bytes(content)
-    (tmp_path / "b_later.json").write_text(json.dumps({"grids": 1, "plans": 1}))
+    (tmp_path / "b_later.json").write_text(json.dumps({"polynomials": 1, "cases": [{}]}))
     assert main(str(tmp_path)) == 1
     broken, later, counts = capsys.readouterr().out.splitlines()
     assert broken.startswith("failed    a_broken  ")

@@ -133,6 +133,10 @@ def set_at(*steps):
         ("wan/camera/paths.json", set_at("default_intrinsics", 0, 0.5)),
         ("wan/trajectory/two_splines.json", set_at("sigma", 5.0)),
         ("wan/riflex/tables.json", set_at("tables", 0, "k", 5)),
+        ("wan/planning/windows.json", set_at("plans", 0, "rows", 1, "overlap", 9)),
+        ("wan/planning/windows.json", set_at("plans", 3, "short_tail", False)),
+        ("wan/planning/windows.json", set_at("plans", 5, "error_about", "/bar")),
+        ("wan/planning/windows.json", set_at("overlap_rounding", 3, "step4_offset1", 1)),
     ],
 )
 def test_a_changed_number_is_noticed(parity_of, file, edit):

@@ -43,6 +43,7 @@ NODES: dict[str, dict[str, list[str]]] = {
             "PerStepNormalise",
         ],
         "any.flow_solvers": ["FlowSampler"],
+        "any.window_plan": ["WindowPlan"],
     },
     "LTX-Video": {
         "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],

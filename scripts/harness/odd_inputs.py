@@ -321,6 +321,7 @@ def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
         "OnerLongLiveContinue": {"length": 13, "negative": None},
         "OnerLongLiveLoadTake": {"name": take(shelf).folder.name},
         "OnerLongLiveBudget": {"length": 13},
+        "OnerWindowPlan": {"prompts": "a fox", "length": "100%", "audio": made_inputs(shelf)["AUDIO"]},
         "STGGuider": {"stg": 0.0},
         "STGGuiderNode": {"stg": 0.0},
         "STGGuiderAdvanced": {

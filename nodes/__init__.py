@@ -44,6 +44,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         ],
         "any.flow_solvers": ["FlowSampler"],
         "any.window_plan": ["WindowPlan"],
+        "any.time_line": ["PromptTimeLine"],
     },
     "LTX-Video": {
         "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],

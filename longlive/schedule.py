@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..samplers.windows.plan import WindowPlan
+from ..samplers.windows.plan_text import COMMAND, paragraphs_of
 from ..utils import files
 from ..utils.numbers import whole_numbers
 from ..utils.time_lines import UNITS, read_entries, shortened
@@ -60,12 +62,58 @@ def pixel_frame(latent: int) -> int:
 def parse_prompts(text: str) -> list[Prompt]:
     """Prompts from the lines of a time line, "<time> [mode, blend n]: text".
 
-    Raises ValueError on an unknown mode, and on what looks like a time and cannot be read.
+    Raises ValueError on an unknown mode or a command of window plans, and on what looks like a time and cannot be read.
     """
     entries = read_entries(text)
     if not entries:
         raise ValueError('the schedule is empty: write a prompt, or lines such as "0s: a fox" and "20s: it snows"')
+    for entry in entries:
+        found = COMMAND.search(f"[{entry.options}] {entry.text}")
+        if found is not None:
+            raise ValueError(
+                f"line {entry.line} has {shortened(found[0])}, a command of Window Plan: write the text there and "
+                "connect its plan, or take the command out"
+            )
     return [Prompt(e.start, e.unit, e.text, *parse_options(e.options, e.line)) for e in entries]
+
+
+def untimed_paragraphs(text: str) -> list[str]:
+    """What to say of paragraphs, which a schedule reads as one prompt."""
+    count = len(paragraphs_of(text))
+    if count < 2 or any(entry.timed for entry in read_entries(text)):
+        return []
+    return [
+        f"the text has {count} paragraphs and no times, so it is one prompt: begin each with a time such as 5s:, or "
+        "write it in Window Plan and connect its plan"
+    ]
+
+
+def plan_prompts(plan: WindowPlan, fps: float, cut: str) -> list[Prompt]:
+    """The prompts of a window plan, each from the frame where it begins; a new shot is a `cut`.
+
+    ValueError for what a take does not change on its way.
+    """
+    if plan.fps != fps:
+        raise ValueError(f"plan has {plan.fps:g} frames per second and settings {fps:g}: make them equal")
+    if plan.prefix:
+        raise ValueError(
+            f"plan goes on after {plan.prefix} given frames; a schedule begins with its take: set prefix_frames to 0"
+        )
+    prompts: list[Prompt] = []
+    for number, row in enumerate(plan.rows, 1):
+        given = {"cfg": row.cfg, "loras": row.loras, "end": row.end, "ref": row.ref}
+        changed = ["seed"] if row.seed or row.seed_is_own else []
+        changed += [name for name, value in given.items() if value is not None]
+        if changed:
+            raise ValueError(
+                f"window {number} of plan has its own {', '.join(changed)}, which a take does not change on its way: "
+                "take the commands out"
+            )
+        if not row.prompt:
+            raise ValueError(f"window {number} of plan has no prompt: a take needs one")
+        if row.new_shot or not prompts or row.prompt != prompts[-1].text:
+            prompts.append(Prompt(row.start, "f", row.prompt, cut if row.new_shot else ""))
+    return prompts
 
 
 def listed(placed: list[Placed], fps: float) -> list[str]:

@@ -8,14 +8,26 @@ from comfy_api.latest import io
 
 from ...longlive.conditioning import default_mode, schedule_conditioning, shot_text
 from ...longlive.presets import PRESETS, Settings
-from ...longlive.schedule import listed, parse_prompts, place_prompts, read_shot_folder, read_switch_file
+from ...longlive.schedule import (
+    HARD_CUT,
+    SHOT_CUT,
+    listed,
+    parse_prompts,
+    place_prompts,
+    plan_prompts,
+    read_shot_folder,
+    read_switch_file,
+    untimed_paragraphs,
+)
 from ...utils.files import read_text, reading
 from ...utils.prompts import cut_prompt
+from ..any.window_plan import PlanType
 from ..node import Node, own_type
 from ..paths import input_path
 
 SettingsType = own_type("ONER_LONGLIVE_SETTINGS", Settings, "LongLive Settings")
 UMT5, TOKENS = "umt5xxl", 512  # Wan's text encoder in token dicts, and how much of a prompt its models read
+EXAMPLE = "0s: a fox runs through tall grass\n5s: a fox runs through tall grass, it starts to snow"
 LINES, JSONL, SHOTS = "lines", "LongLive 1.0 JSONL", "LongLive 2.0 shots"
 
 
@@ -131,7 +143,7 @@ class LongLivePromptSchedule(Node):
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    default="0s: a fox runs through tall grass\n5s: a fox runs through tall grass, it starts to snow",
+                    default=EXAMPLE,
                     tooltip='a line "<time>: <prompt>" each change; time in seconds (5s, 0:05), frames (80f) or latent '
                     "frames (21l); before the colon may stand [keep sink], [new sink], [text only], [hard cut], "
                     "[shot cut] or [blend 4]",
@@ -168,6 +180,12 @@ class LongLivePromptSchedule(Node):
                     advanced=True,
                     tooltip="for shots only: blocks a shot lasts if the folder has no shot_durations.txt",
                 ),
+                PlanType.Input(
+                    "plan",
+                    optional=True,
+                    tooltip="from Window Plan, in place of text: its prompts with their starts and new shots; text is "
+                    "then empty or as the node comes, format lines",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="the schedule, for LongLive Rollout"),
@@ -178,10 +196,18 @@ class LongLivePromptSchedule(Node):
         )
 
     @classmethod
-    def execute(cls, clip, text, settings, format, switch_frames, line, blocks_per_shot):
+    def execute(cls, clip, text, settings, format, switch_frames, line, blocks_per_shot, plan=None):
         what = f"text (a name in the input folder, as format is {format}; for prompts choose {LINES})"
-        if format == LINES:
+        notes = []
+        if plan is not None:
+            if format != LINES or text.strip() not in ("", EXAMPLE):
+                raise ValueError(
+                    f"text and plan both say the prompts: empty text and set format to {LINES}, or unplug plan"
+                )
+            prompts = plan_prompts(plan, settings.fps, SHOT_CUT if settings.shot_sink else HARD_CUT)
+        elif format == LINES:
             prompts = parse_prompts(text)
+            notes = untimed_paragraphs(text)
         elif format == JSONL:
             given = text.lstrip().startswith("{")
             content = text if given else read_text(input_path(text.strip(), what))
@@ -192,5 +218,5 @@ class LongLivePromptSchedule(Node):
         placed, report = place_prompts(prompts, settings.block, settings.fps, default_mode(settings))
         encoded = [clip.encode_from_tokens_scheduled(tokens_of(clip, shot_text(prompt))) for prompt in placed]
         moved = report or ["every prompt starts where it was asked to"]
-        words = "\n".join([*listed(placed, settings.fps), *moved])
+        words = "\n".join([*listed(placed, settings.fps), *moved, *notes])
         return io.NodeOutput(schedule_conditioning(placed, encoded, settings.block), words)

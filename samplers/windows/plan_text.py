@@ -51,12 +51,15 @@ def read_plan_text(text: str) -> list[PlanPrompt]:
     """The prompts of a plan; none for an empty text. ValueError for what cannot be read, by the prompt's number."""
     if JSON.match(text):
         return read_json_prompts(text)
-    text = "\n".join(text.splitlines())
     entries = read_entries(text)
     if any(entry.timed for entry in entries):
         return [read_entry(entry, number) for number, entry in enumerate(entries, 1)]
-    paragraphs = [part for part in PARAGRAPH.split(text) if part.strip()]
-    return [read_prompt(part, number) for number, part in enumerate(paragraphs, 1)]
+    return [read_prompt(part, number) for number, part in enumerate(paragraphs_of(text), 1)]
+
+
+def paragraphs_of(text: str) -> list[str]:
+    """The parts of a text between empty lines."""
+    return [part for part in PARAGRAPH.split("\n".join(text.splitlines())) if part.strip()]
 
 
 def read_entry(entry: Entry, number: int) -> PlanPrompt:

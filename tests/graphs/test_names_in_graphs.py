@@ -33,6 +33,8 @@ TEXTS = {  # STRING inputs that hold words or numbers and name nothing on disk
     "OnerWanVACEComposer.positions",
     "OnerWanVACEComposer.outpaint",
     "OnerLongLivePromptSchedule.switch_frames",
+    "OnerWindowPlan.prompts",
+    "OnerWindowPlan.length",
     "LTXVApplySTG.block_indices",
     "STGGuiderAdvanced.sigmas",
     "STGGuiderAdvanced.cfg_values",

@@ -12,10 +12,14 @@ from oner.longlive.schedule import (
     parse_prompts,
     pixel_frame,
     place_prompts,
+    plan_prompts,
     read_shot_folder,
     read_switch_file,
+    untimed_paragraphs,
 )
 from oner.nodes.longlive.schedule import tokens_of
+from oner.samplers.windows.plan import GRIDS, make_plan
+from oner.samplers.windows.plan_text import read_plan_text
 
 
 def starts(text, block=3, fps=16):
@@ -280,3 +284,58 @@ def test_shot_durations_are_whole_numbers(tmp_path):
     (tmp_path / "shot_durations.txt").write_text("2.5")
     with pytest.raises(ValueError, match=r"shot_durations\.txt holds '2.5'; write whole numbers"):
         read_shot_folder(tmp_path, 4, 2)
+
+
+def plan_of(text, total=240, **choices):
+    return make_plan(read_plan_text(text), total, GRIDS["wan"], 81, 9, 16.0, **choices)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0s: a fox\nruns\n\n2.5s: it snows / and more\n0:08 [hard cut]: a den", "[0f] a\n[40f] b\n[160f] c", "a fox"],
+)
+def test_one_text_drives_a_schedule_and_a_window_plan(text):
+    schedule, plan = parse_prompts(text), plan_prompts(plan_of(text), 16, "hard cut")
+    assert [(p.text, p.mode, p.latent(16)) for p in plan] == [(p.text, p.mode, p.latent(16)) for p in schedule]
+
+
+def test_a_plan_gives_its_prompts_and_shots():
+    plan = plan_of("a [/duration=100]\n\na\n\nb [/new_shot]\n\nc", None)
+    assert plan_prompts(plan, 16, "shot cut") == [
+        Prompt(0, "f", "a"),
+        Prompt(172, "f", "b", "shot cut"),
+        Prompt(253, "f", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "message"),
+    [
+        ("a [/seed=+1, cfg=4]", {}, "window 1 of plan has its own seed, cfg, which a take does not change"),
+        ("a [/loras=1]", {}, "window 1 of plan has its own loras"),
+        ("a [/end=1]", {}, "window 4 of plan has its own end"),
+        ("a [/ref=1]", {}, "window 1 of plan has its own ref"),
+        ("a", {"prefix": 9}, "plan goes on after 9 given frames"),
+        ("", {}, "window 1 of plan has no prompt"),
+    ],
+)
+def test_what_a_take_does_not_do_is_refused(text, choices, message):
+    with pytest.raises(ValueError, match=message):
+        plan_prompts(plan_of(text, **choices), 16, "hard cut")
+
+
+def test_a_plan_of_another_rate_is_refused():
+    with pytest.raises(ValueError, match="plan has 16 frames per second and settings 24: make them equal"):
+        plan_prompts(plan_of("a"), 24, "shot cut")
+
+
+@pytest.mark.parametrize("line", ["5s: b [/duration=5s]", "5s [/new_shot]: b", "5s: [ /seed=1] b"])
+def test_commands_of_a_plan_are_no_text_for_the_model(line):
+    with pytest.raises(ValueError, match=r"line 2 has \[ ?/.*\], a command of Window Plan: write the text there"):
+        parse_prompts(f"0s: a\n{line}")
+
+
+def test_paragraphs_without_times_are_said_to_be_one_prompt():
+    (note,) = untimed_paragraphs("a fox\n\na bear")
+    assert note.startswith("the text has 2 paragraphs and no times, so it is one prompt")
+    assert untimed_paragraphs("0s: a fox\n\n5s: a bear") == untimed_paragraphs("a fox\nruns") == []

@@ -364,6 +364,7 @@ def lengths_of(prompts: list[PlanPrompt], total: int | None, fps: float) -> list
     """Frames of each prompt, None where neither a duration nor the next start says."""
     starts = [None if prompt.start is None else start_frame(prompt.start, fps) for prompt in prompts]
     lengths: list[int | None] = []
+    rest = 0.0  # of a frame, from one duration to the next, so that many of them do not drift
     for number, prompt in enumerate(prompts, 1):
         start, after = starts[number - 1], starts[number] if number < len(prompts) else None
         if start is not None and number == 1 and start:
@@ -378,7 +379,10 @@ def lengths_of(prompts: list[PlanPrompt], total: int | None, fps: float) -> list
                 )
             lengths.append(after - start)
         elif prompt.duration is not None:
-            lengths.append(duration_frames(prompt.duration, total, fps, number))
+            wanted = duration_frames(prompt.duration, total, fps, number) + rest
+            frames = max(1, nearest(wanted))
+            rest = wanted - frames
+            lengths.append(frames)
         elif start is not None and total is not None and len(prompts) > 1:
             if total <= start:
                 raise ValueError(
@@ -398,11 +402,11 @@ def start_frame(start: tuple[float, str], fps: float) -> int:
     return nearest(in_frames(*start, fps))
 
 
-def duration_frames(duration: tuple[float, str], total: int | None, fps: float, number: int) -> int:
+def duration_frames(duration: tuple[float, str], total: int | None, fps: float, number: int) -> float:
     value, unit = duration
     if unit == "%" and total is None:
         raise ValueError(f"prompt {number} lasts {value:g}% of a length that is empty: write a length such as 12s")
-    return max(1, nearest(value / 100 * (total or 0) if unit == "%" else in_frames(value, unit, fps)))
+    return value / 100 * (total or 0) if unit == "%" else in_frames(value, unit, fps)
 
 
 def check_sizes(

@@ -72,6 +72,12 @@ def test_durations_win_over_the_length():
     )
 
 
+def test_parts_of_a_frame_do_not_add_up():
+    plan = plan_of("\n\n".join(["a [/duration=5s]"] * 60), fps=23.976, window=201)
+    assert plan.total == round(60 * 5 * 23.976)
+    assert {row.out for row in plan.rows} == {119, 120}
+
+
 def test_a_long_duration_is_several_windows_of_one_prompt():
     text = "A [/duration=200, new_shot, seed=+3, cfg=4, loras=1;0.5, end=2, ref=1]\n\nB [/duration=40]"
     rows = plan_of(text, prefix=9).rows
@@ -245,10 +251,9 @@ def test_every_plan_is_on_its_grid_and_covers_every_frame_once(made):
         assert not snapped or row.trim == 0
         covered += range(row.start, row.start + row.out)
     assert covered == list(range(plan.total))
-    if total is not None and (not snapped or plan.total != total):
-        assert plan.total == total or any(note.startswith("snapped: ") for note in plan.notes)
-    if total is not None and not snapped:
-        assert plan.total == total
+    if total is not None and plan.total != total:
+        assert snapped
+        assert any(note.startswith(f"snapped: {plan.total} frames") for note in plan.notes)
 
 
 @settings(max_examples=200, deadline=None)
@@ -270,3 +275,11 @@ def test_a_snapped_plan_samples_nothing_for_nothing(made):
     plan = made[0]
     assert all(row.trim == 0 for row in plan.rows)
     assert sum(row.frames for row in plan.rows) == plan.total + sum(row.overlap + row.discard for row in plan.rows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.sampled_from(list(GRIDS.values())), st.booleans())
+def test_durations_add_up(durations, grid, cut):
+    prompts = [PlanPrompt("a", duration=(float(frames), "f"), new_shot=cut) for frames in durations]
+    plan = make_plan(prompts, None, grid, 81, 9 if grid.overlap_offset else 0, 24.0)
+    assert plan.total == sum(durations)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from .plan_text import PlanPrompt, in_frames, nearest
 
 MOST_WINDOWS = 10_000
+RAISED = "so that less is thrown away"
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ class Planner:
         best = min(overlaps, key=lambda overlap: self.waste(overlap, draft.out), default=draft.overlap)
         if best != draft.overlap:
             number = self.drafts.index(draft) + 1
-            self.notes.append(f"window {number}: overlap {draft.overlap} is {best}, so that less is thrown away")
+            self.notes.append(f"window {number}: overlap {draft.overlap} is {best}, {RAISED}")
             draft.overlap = best
 
     def rows(self) -> tuple[Row, ...]:
@@ -323,6 +324,11 @@ def make_plan(
     asked = lay_out(planner, total, fps)
     rows = planner.rows()
     made = sum(row.out for row in rows)
+    if max_overlap > overlap and not any(RAISED in note for note in planner.notes):
+        planner.notes.append(
+            f"max_overlap {max_overlap} changed nothing: a larger overlap saves frames only in windows below the "
+            f"grid's minimum of {grid.minimum}"
+        )
     if total is not None and asked != total:
         planner.notes.append(
             f"the prompts' durations make {asked} frames ({asked / fps:.2f} s), length asks for {total} "

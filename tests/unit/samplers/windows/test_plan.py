@@ -126,6 +126,8 @@ def test_a_larger_overlap_takes_the_place_of_what_is_thrown_away():
     plan = plan_of("", 161, "vace", max_overlap=13)
     assert outs(plan)[-1] == (4, 13, 0, 0, 17)
     assert plan.notes == ("window 3: overlap 5 is 13, so that less is thrown away",)
+    (note,) = plan_of("", 200, max_overlap=17).notes
+    assert note.startswith("max_overlap 17 changed nothing")
 
 
 def test_a_short_tail_that_cannot_be_shared_is_said():

@@ -1,7 +1,7 @@
 """The plan of a long video: which frames each window makes, which it is given, and what changes from one to the next.
 
 F pixel frames. A window samples `frames` = overlap + out + trim + discard of them, a number of its model's grid.
-Source: the rows of WanGP's planner (shared/utils/frame_scheduler.py). Differs on purpose: a last window that would add
+Source: the window plans that WanGP makes, by their rows. Differs on purpose: a last window that would add
 less than a step is balanced with the one before it, and what is before a new shot is no overlap of what follows.
 """
 

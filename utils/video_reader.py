@@ -219,8 +219,12 @@ def to_rgb(frame: Any) -> np.ndarray:
     height, width = frame.height, frame.width
     if width % ALIGNED:
         frame = padded(frame)
-    floats = frame.to_ndarray(format="gbrapf32le" if alpha else "gbrpf32le")[:height, :width, :3]
-    return (floats * 255).round().clip(0, 255).astype(np.uint8)
+    floats = frame.reformat(format="gbrapf32le" if alpha else "gbrpf32le")
+    picture = np.empty((height, width, 3), np.uint8)
+    for plane, channel in zip(floats.planes[:3], (1, 2, 0), strict=True):  # green, blue, red
+        values = np.frombuffer(plane, np.float32).reshape(floats.height, -1)[:height, :width]
+        picture[..., channel] = np.rint(values * 255).clip(0, 255)
+    return picture
 
 
 def padded(frame: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...samplers.windows.text_bias import KEY, TimedText, Track, bias_text, with_biases
+from ...samplers.windows.text_bias import KEY, TimedText, Track, bias_text, need_unchanged, with_biases
 from ...samplers.windows.time_line import frame_times
 from ...utils.core import need
 from ..latents import AUDIO_LATENTS_PER_SECOND
@@ -50,6 +50,7 @@ class ConnectedApart:
 
     def __call__(self, **given: Any) -> dict:
         if KEY in given:
+            need_unchanged(given[KEY], given["cross_attn"])
             texts = given["cross_attn"].to(device=given["device"], dtype=self.model.get_dtype_inference())
             raw = given.get("unprocessed_ltxav_embeds", False)
             connect = self.model.diffusion_model.preprocess_text_embeds

@@ -66,11 +66,11 @@ class PromptTimeLine(Node):
                 io.Float.Input(
                     "strength",
                     default=-8.0,
-                    min=-20.0,
+                    min=-40.0,
                     max=0.0,
                     step=0.1,
-                    tooltip="most suppression of a text outside its time, as a bias of the attention (-20 to 0): "
-                    "at 0 every text holds everywhere, below -13.8 none is left",
+                    tooltip="most suppression of a text outside its time, as a bias of the attention (-40 to 0): "
+                    "at 0 every text holds everywhere, at -40 none is left outside its time",
                 ),
                 io.Int.Input(
                     "first_frame",

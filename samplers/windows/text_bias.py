@@ -124,8 +124,8 @@ def bias_text(model: Any, modules: dict[str, Sequence[str]], diffusion: Callable
     for track, paths in modules.items():
         for path in paths:
             name = f"diffusion_model.{path}.forward"
-            images = 1 if hasattr(model.get_model_object(f"diffusion_model.{path}"), "k_img") else 0
-            model.add_object_patch(name, TimedAttention(model.get_model_object(name), track, images))
+            seeing = hasattr(model.get_model_object(f"diffusion_model.{path}"), "k_img")
+            model.add_object_patch(name, TimedAttention(model.get_model_object(name), track, seeing))
     kind = _extension.WrappersMP
     for where, wrapper in ((kind.CALC_COND_BATCH, _mark_prompts), (kind.DIFFUSION_MODEL, diffusion)):
         model.remove_wrappers_with_key(where, KEY)  # of a node before: once is enough
@@ -145,6 +145,7 @@ def _mark_prompts(executor: Callable, model: Any, conds: list, x: Tensor, timest
 def _columns(cond: dict) -> tuple[int, ...]:
     """Columns of the context for each text: its tokens, or what connectors fill up to one number for all."""
     tokens, total = cond[KEY].tokens, cond["model_conds"]["c_crossattn"].cond.shape[1]
+    need_unchanged(cond[KEY], cond["cross_attn"])
     if total == sum(tokens):
         return tokens
     return (total // len(tokens),) * len(tokens)
@@ -232,38 +233,39 @@ class TextBias:
 class TimedAttention:
     """Forward of a text attention, around whatever forward was there, that adds the biases of its track.
 
-    `images` attentions to a picture come before the one to the text.
+    One that is `seeing` attends to a picture first, if it is given one.
     """
 
-    def __init__(self, forward: Callable, track: str, images: int = 0):
+    def __init__(self, forward: Callable, track: str, seeing: bool = False):
         self.forward: Callable = forward.forward if isinstance(forward, TimedAttention) else forward
         self.track = track
-        self.images = images
+        self.seeing = seeing
 
     def __call__(self, *args: Any, transformer_options: dict | None = None, **given: Any) -> Tensor:
         options = transformer_options or {}
         bias = options.get(BIAS, {}).get(self.track)
         if bias is not None:
             inner = options.get("optimized_attention_override")
+            pictures = int(self.seeing and given.get("context_img_len") is not None)
             rest = {name: value for name, value in options.items() if name != BIAS}  # it acts once
-            options = {**rest, "optimized_attention_override": _WithBias(bias, inner, self.images)}
+            options = {**rest, "optimized_attention_override": _WithBias(bias, inner, pictures)}
         return self.forward(*args, transformer_options=options, **given)
 
 
 class _WithBias:
-    """Attention override of one call of a text attention."""
+    """Attention override of one call of a text attention, in which so many attentions to pictures come first."""
 
-    def __init__(self, bias: TextBias, inner: Callable | None, images: int):
+    def __init__(self, bias: TextBias, inner: Callable | None, pictures: int):
         self.bias = bias
         self.inner = inner
-        self.images = images
+        self.pictures = pictures
 
     def __call__(self, attention: Callable, q: Tensor, k: Tensor, v: Tensor, heads: int, *args: Any, **options: Any):
         def plain(*a: Any, **o: Any) -> Tensor:
             return attention(*a, **o) if self.inner is None else self.inner(attention, *a, **o)
 
-        if self.images:
-            self.images -= 1
+        if self.pictures:
+            self.pictures -= 1
             return plain(q, k, v, heads, *args, **options)
         return self.bias.attend(plain, q, k, v, heads, *args, **options)
 
@@ -271,6 +273,15 @@ class _WithBias:
 def picture(timed: TimedText, tokens: int, before: int = 0) -> Track:
     """The track of the clip's picture, `tokens` for each latent frame."""
     return Track(frame_times(timed.latents, timed.line.step), tokens, before)
+
+
+def need_unchanged(timed: TimedText, context: Tensor) -> None:
+    """Raise ValueError unless a conditioning has the tokens that it says."""
+    if context.shape[1] != sum(timed.tokens):
+        raise ValueError(
+            f"a prompt with a time line has {context.shape[1]} tokens and had {sum(timed.tokens)}: it was changed "
+            "after Prompt Time Line; put all of its text into that node"
+        )
 
 
 def need_length(timed: TimedText, frames: int, what: str = "the latent") -> None:

@@ -180,7 +180,7 @@ def _ramp(distance: Tensor, width: float) -> Tensor:
 
 def biases(weight: Tensor, strength: float) -> Tensor:
     """What is added to the attention to a text of this weight, `strength` (0 or less) at the least."""
-    return (weight + 1e-6).log().clamp(min=strength, max=0)
+    return weight.log().clamp(min=strength, max=0)
 
 
 def table(line: TimeLine, softness: float, first: int, frames: int) -> str:

@@ -1,6 +1,7 @@
 """Prompts on a time line: what is read, and how much of each text a latent frame hears."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -146,8 +147,7 @@ def test_a_window_of_the_film_has_the_weights_of_its_moments(first):
 
 def test_the_bias_is_the_logarithm_and_ends_at_the_strength():
     found = biases(torch.tensor([1.0, 0.5, 1e-3, 0.0]), -8.0)
-    assert found.tolist() == pytest.approx([0, math.log(0.5), math.log(1e-3), -8], abs=2e-3)
-    assert biases(torch.tensor([0.0]), -20.0).tolist() == pytest.approx([math.log(1e-6)])
+    assert found.tolist() == pytest.approx([0, math.log(0.5), math.log(1e-3), -8])
     assert biases(torch.tensor([0.0, 1.0]), 0.0).tolist() == [0, 0]
 
 
@@ -158,7 +158,7 @@ def test_touching_segments_sum_to_one_everywhere(data):
     length = 1 + (latents - 1) * step
     cuts = data.draw(st.lists(st.floats(0.1, max(length - 0.1, 0.2)), max_size=6, unique=True))
     borders = sorted({0.0, *(cut for cut in cuts if cut < length), float(length)})
-    segments = [Segment(a, b, "x") for a, b in zip(borders, borders[1:], strict=False)]
+    segments = [Segment(a, b, "x") for a, b in pairwise(borders)]
     softness = data.draw(st.floats(0, 8))
     found = heard(make_time_line("", segments, length, FPS, step), softness)
     assert len(found) == len(segments)

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from ..samplers.windows.text_bias import TimedText, Track, bias_text, need_length, picture, with_biases
 from ..utils.core import need
+from .checks import need_prompts
 from .frames import TEMPORAL as STEP
 
 _wan = need("comfy.ldm.wan.model", "WanModel", "VaceWanModel", "CameraWanModel", "WanI2VCrossAttention")
 
-__all__ = ["STEP", "can", "patch"]
+__all__ = ["STEP", "can", "need_prompts", "patch"]
 
 
 def can(network: Any) -> bool:

@@ -17,13 +17,14 @@ from ...samplers.windows.time_line import frame_times
 from ...utils.core import need
 from ..latents import AUDIO_LATENTS_PER_SECOND
 from ..time_line import STEP, text_attentions, video_track
+from .checks import need_prompts
 
 _av_model = need("comfy.ldm.lightricks.av_model", "LTXAVModel.preprocess_text_embeds")
 need("comfy.model_base", "LTXAV.extra_conds")
 
 MEL = 4  # frames of the spectrogram in an audio latent, after the first
 
-__all__ = ["STEP", "can", "patch"]
+__all__ = ["STEP", "can", "need_prompts", "patch"]
 
 
 def can(network: Any) -> bool:
@@ -64,10 +65,13 @@ class ConnectedApart:
         return self.extra_conds(**given)
 
 
-def audio_track(timed: TimedText, audio: Tensor, references: int) -> Track:
-    """The track of an audio latent [B, 8, A, 16] behind the tokens of a reference sound."""
+def audio_track(audio: Tensor, frame_rate: float, references: int) -> Track:
+    """The track of an audio latent [B, 8, A, 16] behind the tokens of a reference sound.
+
+    Its frames are those the model shows while it sounds, at the frame rate of the prompt.
+    """
     seconds = frame_times(audio.shape[2], MEL) / (MEL * AUDIO_LATENTS_PER_SECOND)
-    return Track(seconds * timed.line.fps, 1, references)
+    return Track(seconds * frame_rate, 1, references)
 
 
 def _diffusion(
@@ -88,7 +92,7 @@ def _diffusion(
         tracks = {"video": video_track(timed, video, keyframe_idxs)}
         if audio is not None:
             before = 0 if reference is None else reference["tokens"].shape[1]
-            tracks["audio"] = audio_track(timed, audio, before)
+            tracks["audio"] = audio_track(audio, float(frame_rate), before)
         return tracks
 
     given = with_biases(transformer_options or {}, len(video), video, tracks_of)

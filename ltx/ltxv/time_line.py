@@ -9,10 +9,11 @@ from torch import Tensor
 from ...samplers.windows.text_bias import bias_text, with_biases
 from ...utils.core import need
 from ..time_line import STEP, text_attentions, video_track
+from .guider import need_prompts
 
 _model = need("comfy.ldm.lightricks.model", "LTXVModel")
 
-__all__ = ["STEP", "can", "patch"]
+__all__ = ["STEP", "can", "need_prompts", "patch"]
 
 
 def can(network: Any) -> bool:

@@ -92,9 +92,10 @@ class PromptTimeLine(Node):
     def execute(cls, model, clip, text, fps, length, softness, strength, first_frame=0):
         family = family_of(model)
         line = read(text, first_frame + length, fps, family.STEP)
+        positive = at_window(encode(clip, line, softness, strength, first_frame, length), first_frame, length)
+        family.need_prompts(model, clip=positive)
         patched = model.clone()
         family.patch(patched)
-        positive = at_window(encode(clip, line, softness, strength, first_frame, length), first_frame, length)
         return io.NodeOutput(patched, positive, table(line, softness, first_frame, length))
 
 

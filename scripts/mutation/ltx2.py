@@ -430,4 +430,29 @@ FAULTS = (
         "length or (given - 1) // step * step + 1",
         ("tests/unit/ltx/ltx2/test_ic_lora_guides.py",),
     ),
+    Fault(
+        "Time line: all texts through the connectors at once",
+        "ltx/ltx2/time_line.py",
+        "parts = [connect(text, unprocessed=raw) for text in texts.split(given[KEY].tokens, dim=1)]",
+        "parts = [connect(texts, unprocessed=raw)]",
+        (
+            "tests/nodes/any/test_time_line.py::test_each_latent_frame_hears_the_text_of_its_time_as_if_it_were_the_prompt",
+        ),
+    ),
+    Fault(
+        "Time line: a reference sound counts as sound of the clip",
+        "ltx/ltx2/time_line.py",
+        "return Track(seconds * frame_rate, 1, references)",
+        "return Track(seconds * frame_rate, 1, 0)",
+        ("tests/nodes/any/test_time_line.py::test_a_reference_sound_in_front_does_not_shift_the_line",),
+    ),
+    Fault(
+        "Time line: sound latents counted as frames of the picture",
+        "ltx/ltx2/time_line.py",
+        "seconds = frame_times(audio.shape[2], MEL) / (MEL * AUDIO_LATENTS_PER_SECOND)",
+        "seconds = frame_times(audio.shape[2], MEL) / AUDIO_LATENTS_PER_SECOND",
+        (
+            "tests/nodes/any/test_time_line.py::test_each_latent_frame_hears_the_text_of_its_time_as_if_it_were_the_prompt",
+        ),
+    ),
 )

@@ -146,4 +146,18 @@ FAULTS = (
     Fault(
         "Wan: motion without its clamp", "wan/motion.py", ".clamp(-LIMIT, LIMIT)", "", ("tests/unit/wan/test_tools.py",)
     ),
+    Fault(
+        "Time line: references of VACE in front count as frames of the clip",
+        "wan/time_line.py",
+        'return {"video": picture(timed, tokens, (in_front + references) * tokens)}',
+        'return {"video": picture(timed, tokens, in_front * tokens)}',
+        ("tests/nodes/any/test_time_line.py::test_vace_references_in_front_do_not_shift_the_line",),
+    ),
+    Fault(
+        "Time line: the reference of Fun control counts as a frame of the clip",
+        "wan/time_line.py",
+        'return {"video": picture(timed, tokens, (in_front + references) * tokens)}',
+        'return {"video": picture(timed, tokens, references * tokens)}',
+        ("tests/nodes/any/test_time_line.py::test_a_reference_of_fun_control_does_not_shift_the_line",),
+    ),
 )

@@ -290,6 +290,30 @@ def _wan_fun(scenes: list[Scene], seed: int, steps: int, cfg: float, frames: int
     return prompt
 
 
+def on_time_line(name: str, stories: list[list[Scene]], seed: int, frames: int) -> Prompt:
+    """The shipped graph of a model, each clip of which goes through the scenes of a story in equal parts."""
+    shipped = SHIPPED[name]
+    prompt = shipped.build([story[0] for story in stories], seed, shipped.steps, shipped.cfg, frames=frames)
+    for i, story in enumerate(stories):
+        ends = [f"{100 * k / len(story):g}%" for k in range(len(story) + 1)]
+        parts = zip(ends, ends[1:], story, strict=False)
+        prompt[f"line_{i}"] = _node(
+            "OnerPromptTimeLine",
+            model=["shift" if "shift" in prompt else "model", 0],
+            clip=["clip", 0],
+            text="\n".join(f"[{start}:{end}] {world.caption(scene)}" for start, end, scene in parts),
+            fps=24.0,
+            length=frames,
+            softness=1.0,
+            strength=-8.0,
+        )
+        sounds = f"guider_1_{i}" in prompt
+        reads = prompt[f"positive_{i}" if sounds else f"sampler_{i}"]["inputs"]
+        reads["positive"] = [f"line_{i}", 1]
+        prompt[f"guider_1_{i}" if sounds else f"sampler_{i}"]["inputs"]["model"] = [f"line_{i}", 0]
+    return _saved(prompt)
+
+
 def longlive(name: str, text: str, length: int, seed: int, steps: int = 4) -> Prompt:
     """A LongLive take of `length` frames under a prompt schedule; the pictures are output 2 of node "take_<name>".
 

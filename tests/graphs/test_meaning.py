@@ -148,6 +148,16 @@ def test_longlive_follows_a_prompt_switch_within_two_blocks(switched, what, leas
     assert (before >= least, after >= least) == (True, True), (before, after)
 
 
+@pytest.mark.parametrize(("model", "frames", "step"), [("wan", 17, 4), ("ltx", 33, 8), ("ltx2", 33, 8)])
+def test_the_colour_follows_a_time_line(pocket, model, frames, step):
+    """Of 5 latent frames the middle one changes; read are the first two and the last."""
+    stories = takes.stories(2, 1)
+    result = pocket.run(graphs.on_time_line(model, stories, 0, frames))
+    clips = [result.output(f"clip_{i}").reshape(frames, 64, 64, 3) for i in range(len(stories))]
+    seen = [[judge.judge(part).colour for part in (clip[: step + 1], clip[-step:])] for clip in clips]
+    assert seen == [[scene.colour for scene in story] for story in stories]
+
+
 def test_upsampled_latents_are_sharper_than_scaled_pictures_and_scaled_latents(pocket):
     found = graphs.upsampled(pocket, graphs.prompts(8, 17))
     assert found["upsampled"] > found["scaled pictures"]

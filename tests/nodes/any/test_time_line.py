@@ -412,6 +412,12 @@ def test_a_model_of_another_family_is_refused():
         PromptTimeLine.execute.__func__.unchecked(PromptTimeLine, model, None, "x", FPS, 17, 1.0, -8.0)
 
 
+def test_texts_of_another_encoder_are_refused(family):
+    other = RandomTexts(family.clip.width + 8)
+    with pytest.raises(ValueError, match=rf"clip has texts {family.clip.width + 8} wide"):
+        PromptTimeLine.execute(family.model, other, TEXT, FPS, family.frames, 1.0, OFF)
+
+
 def test_context_windows_are_refused(families):
     family = families("wan")
     model, positive, _ = timed(family)

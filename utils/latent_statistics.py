@@ -19,9 +19,17 @@ def match_statistics(latent: Tensor, reference: Tensor, factor: float = 1.0, per
     Both [B, C, T, H, W] with equal B and C; `factor` 0 gives the latent, 1 the mapped one. With `per_frame` every frame
     has its own statistics; a reference of one frame then serves all.
     """
-    dims = tuple(range(3 if per_frame else 2, latent.ndim))
-    mapped = (latent - latent.mean(dims, keepdim=True)) / _divisor(latent, dims) * reference.std(dims, keepdim=True)
-    mapped = mapped + reference.mean(dims, keepdim=True)
+    dims = _dims(latent, per_frame)
+    mean, std = reference.mean(dims, keepdim=True), reference.std(dims, keepdim=True)
+    return match_moments(latent, mean, std, factor, per_frame)
+
+
+def match_moments(
+    latent: Tensor, mean: Tensor, std: Tensor, factor: float | Tensor = 1.0, per_frame: bool = False
+) -> Tensor:
+    """AdaIN towards a mean and std that broadcast to `latent`; a `factor` [T, 1, 1] gives each frame its own."""
+    dims = _dims(latent, per_frame)
+    mapped = (latent - latent.mean(dims, keepdim=True)) / _divisor(latent, dims) * std + mean
     return torch.lerp(latent, mapped, factor)
 
 
@@ -54,6 +62,10 @@ def compress_tones(latent: Tensor, compression: float) -> Tensor:
     """Draw large values towards zero: x * (1 - 0.8 q sigmoid(4 q (|x| - 1))) with q = 0.75 * compression in [0, 1]."""
     q = TONE_MAP_SCALE * compression
     return latent * (1.0 - 0.8 * q * torch.sigmoid(4.0 * q * (latent.abs() - 1.0)))
+
+
+def _dims(latent: Tensor, per_frame: bool) -> tuple[int, ...]:
+    return tuple(range(3 if per_frame else 2, latent.ndim))
 
 
 def _divisor(latent: Tensor, dims: tuple[int, ...]) -> Tensor:

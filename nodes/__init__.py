@@ -45,6 +45,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "any.flow_solvers": ["FlowSampler"],
         "any.window_plan": ["WindowPlan"],
         "any.time_line": ["PromptTimeLine"],
+        "any.drift": ["DriftControl", "MatchDrift"],
     },
     "LTX-Video": {
         "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],

@@ -243,6 +243,7 @@ def made_inputs(shelf: Shelf) -> dict[str, Any]:
     from comfy_extras.nodes_custom_sampler import CFGGuider, RandomNoise
 
     from oner.longlive.presets import Settings
+    from oner.samplers.windows.drift import DriftSettings
     from oner.wan import camera
 
     guider = CFGGuider.execute(shelf.model("ltxv-0.9.8"), shelf.prompt("t5"), shelf.prompt("t5"), 2.0).args[0]
@@ -255,6 +256,7 @@ def made_inputs(shelf: Shelf) -> dict[str, Any]:
         "LATENT_UPSCALE_MODEL": shelf.upscaler("upscaler-x2"),
         "TRACKS": tracks(9),
         "ONER_CAMERA_PATH": camera.move(["Zoom Out"], 9),
+        "ONER_DRIFT": DriftSettings(),
         "ONER_LONGLIVE_SETTINGS": Settings(window=6, sink=2, block=2, steps=1),
         "ONER_TAKE": take(shelf),
         "GUIDER_PARAMETERS": {"VIDEO": {"cfg": 2.0}, "AUDIO": {"cfg": 2.0}},
@@ -306,6 +308,7 @@ def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
         },
         "OnerLTXVPreset": {"preset": "2B 0.9.8 distilled", "stage": "first pass"},
         "OnerLTXVFitFrames": {"images": draw(9, 64, 64, 3)},
+        "OnerMatchDrift": {"images": draw(9, 64, 64, 3), "reference": draw(9, 64, 64, 3), "overlap": 5},
         "OnerWanCameraPathFromText": {"text": POSES},
         "OnerWanMotionAmplitude": {"positive": given.args[0], "negative": given.args[1]},
         "OnerWanTrajectoryVideo": {"coordinates": track},

@@ -27,7 +27,6 @@ REPORT, HOLD = "report", "hold"
 SHARPNESS = (REPORT, HOLD)
 PAIRS = 3  # overlap frames that a fit of pairs needs
 DIFFERENT = 0.08  # code values: what is further apart after the fit shows something else
-NO_CHANGE = 1e-6  # of a map
 LATENT_FACTOR = 0.3  # of AdaIN at strength 1
 
 
@@ -141,8 +140,7 @@ def fit(new: Tensor, committed: Tensor, settings: DriftSettings, reference: Refe
         return replace(nothing, report=refused)
     of_lab = settings.mode == LAB
     matrix = torch.stack([share * each for share, each in maps]).sum(0) if maps else colour_fit.identity()
-    if (matrix - colour_fit.identity()).abs().max() < NO_CHANGE:
-        matrix = colour_fit.identity()  # so that frames without drift keep their bits
+    matrix = matrix.round(decimals=6)  # frames without drift keep their bits, and no order of a sum reaches the others
     colours = replace(nothing, matrix=matrix, of_lab=of_lab, strength=settings.strength)
     # Sharpness is measured where the colours are right, so that a gain does not count as sharpness.
     details = detail(replace(colours, strength=1.0).apply(new))

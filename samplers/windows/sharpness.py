@@ -15,7 +15,6 @@ from ...utils.colour import luma
 
 KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 MOST = 0.4  # of the band that is added or taken away
-NOT_SEEN = 1e-3
 NONE = 1e-9  # energy of what has no detail
 
 
@@ -61,7 +60,7 @@ def unsharp(frames: Tensor, amount: float) -> Tensor:
 
 
 def amount_for(given: Detail, energy: float) -> float:
-    """The amount within -0.4..0.4 after which the band has an energy, or comes nearest to it."""
+    """The amount within -0.4..0.4, to three digits, after which the band has an energy, or comes nearest to it."""
     if given.band < NONE:
         return 0.0
     low, high = -MOST, MOST
@@ -72,4 +71,4 @@ def amount_for(given: Detail, energy: float) -> float:
     for _ in range(40):  # the energy rises with the amount: y is x blurred and taken from x
         middle = (low + high) / 2
         low, high = (middle, high) if given.energy(middle) < energy else (low, middle)
-    return low if abs(low) > NOT_SEEN else 0.0
+    return round(low, 3)

@@ -239,6 +239,18 @@ def test_the_first_window_is_what_holds_where_it_is_the_anchor():
     assert more < less
 
 
+@pytest.mark.parametrize("mode", COLOURS)
+def test_the_number_of_threads_changes_no_bit(mode):
+    frames = torch.rand(4, 240, 416, 3, generator=torch.Generator().manual_seed(0))
+    settings, made = DriftSettings(mode, anchor=BLEND, sharpness=HOLD), []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        made.append(correct(drift_a_window(frames) * 0.9, frames, settings)[0])
+    torch.set_num_threads(before)
+    assert torch.equal(*made)
+
+
 # --- a run of windows ------------------------------------------------------------------------------------------------
 
 DRIFT_A_WINDOW = torch.tensor([[1.02, 0.01, 0, 0.004], [0, 1.03, -0.01, 0], [0, 0.015, 0.98, 0.002]])

@@ -8,6 +8,7 @@ cleanly. y = W x + sum over LoRAs of strength(step, prompt) * delta(x).
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 import uuid
 from collections.abc import Callable
@@ -194,13 +195,36 @@ def rows(strength: Strength, chunks: list[int], like: Tensor) -> Tensor | float 
 
 def add_scheduled_lora(model: Any, lora: ScheduledLora) -> Any:
     """A clone of the model with one more scheduled LoRA; all of a model's schedules share one injection."""
-    check_lora(lora)
+    before = model.get_attachment(KEY)
+    return _with_loras(model, [*(before[1] if before else []), lora])
+
+
+def with_multipliers(model: Any, multipliers: str) -> Any:
+    """A clone of the model whose scheduled LoRAs have other multipliers, one word a LoRA in their order.
+
+    Raises ValueError unless there are as many.
+    """
+    before, words = model.get_attachment(KEY), multipliers.split()
+    loras = before[1] if before else []
+    if len(words) != len(loras):
+        names = ", ".join(lora.name for lora in loras) or "none"
+        raise ValueError(
+            f"loras={multipliers} gives {len(words)} multipliers, and the model has {len(loras)} scheduled LoRAs "
+            f"({names}): give one each, in this order, and add LoRAs by Wan LoRA Schedule"
+        )
+    changed = zip(loras, words, strict=True)
+    return _with_loras(model, [dataclasses.replace(lora, multiplier=word) for lora, word in changed])
+
+
+def _with_loras(model: Any, loras: list[ScheduledLora]) -> Any:
+    for lora in loras:
+        check_lora(lora)
     model = model.clone()
     before = model.get_attachment(KEY)
     if before is not None:
         model.remove_injections(before[0])
         model.remove_wrappers_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, before[0])
-    schedule = Schedule([*(before[1] if before else []), lora])
+    schedule = Schedule(loras)
     key = f"{KEY}_{uuid.uuid4().hex}"  # core compares keys to tell whether a loaded clone may be reused
     model.set_attachments(KEY, (key, schedule.loras))
     model.is_injected = False  # a clone of a loaded model claims its parent's injections

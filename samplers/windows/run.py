@@ -20,6 +20,7 @@ from ...utils.core import need
 from ...utils.seeds import mix64
 from ..conditionings import Conditionings, conditionings_of, with_conditionings, with_seed
 from .carrier import Carrier, Clip, Window
+from .drift import DriftSettings, DriftState
 from .plan import Row, WindowPlan
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
@@ -97,6 +98,7 @@ class Film:
     """One run of a plan. `sink(frames, sound)` gets the finished frames in order; `encode(text)` makes a CONDITIONING.
 
     `adapt(guider, row)` gives a guider with what a row changes of it; `progress(window, stage)` the sampler's callback.
+    `newest` are the last `keep` frames of the film.
     """
 
     def __init__(
@@ -109,16 +111,19 @@ class Film:
         settings: Settings | None = None,
         encode: Callable[[str], list] | None = None,
         adapt: Callable[[Any, Row], Any] = lambda guider, _row: guider,
-        drift: Any = None,
+        drift: DriftSettings | None = None,
         cache: Cache | None = None,
         progress: Callable[[int, int], Callable | None] = lambda _window, _stage: None,
+        keep: int = 0,
     ):
         self.plan, self.stages, self.carrier = plan, stages, stages[-1].carrier
         self.sink, self.given, self.settings = sink, given or Given(), settings or Settings()
-        self.encode, self.adapt, self.drift, self.cache, self.progress = encode, adapt, drift, cache, progress
+        self.encode, self.adapt, self.cache, self.progress = encode, adapt, cache, progress
+        self.drift = None if drift is None else DriftState(drift)
         self.keys = keys_of(plan, self.settings, self.given, drift)
         self.sampled: list[int] = []  # windows that were sampled in this run, not found
         self.report: list[str] = []
+        self.keep, self.newest = keep, torch.empty(0)
         self.tail = torch.empty(0)  # the newest frames of the film, as many as a later window needs
         self.last: Made | None = None
         self.waiting = torch.empty(0)  # frames that the next window may still fade into
@@ -177,12 +182,16 @@ class Film:
             latents.append(stage.carrier.parts(clip, sampled.to("cpu", torch.float32)))
             noises.append([noise[0][:, :, clip.before :].clone(), *noise[1:]])
             notes += clip.notes
-        frames, sound = self.carrier.decode(latents[-1])
-        frames, state = frames[: row.overlap + row.out].float(), {}
-        if self.drift is not None:
-            frames, line = self.drift.correct(index, frames, self.held(row))
+        held, drift = self.held(row), self.drift
+        if drift is not None and held is not None:
+            latents[-1][0], line = drift.correct_latent(index, latents[-1][0], self.carrier.slot(0, row.overlap))
             notes.append(line)
-            state = self.drift.state()
+        frames, sound = self.carrier.decode(latents[-1])
+        frames = frames[: row.overlap + row.out].float()
+        if drift is not None and held is not None:
+            frames, line = drift.correct(index, frames, held)
+            notes.append(line)
+        state = {} if drift is None or held is None else drift.tensors()
         return Made(to_bytes(frames), latents, noises, sound, state, "; ".join(filter(None, notes)))
 
     def held(self, row: Row) -> Tensor | None:
@@ -241,7 +250,7 @@ class Film:
     def join(self, index: int, row: Row, made: Made) -> None:
         """Fade the film into a window and hand on what no later window can change."""
         if self.drift is not None:
-            self.drift.load(made.drift)
+            self.watch_drift(index, row, made)
         frames, new = made.frames, made.frames[row.overlap :]
         fade = min(self.settings.crossfade, row.overlap, len(self.waiting))
         if fade:
@@ -260,6 +269,15 @@ class Film:
         self.tail = joined_tail[max(0, len(joined_tail) - longest) :].clone()
         self.last = made
         self.report.append(f"window {index + 1}: frames {row.start} to {row.start + row.out - 1}; {made.line}")
+
+    def watch_drift(self, index: int, row: Row, made: Made) -> None:
+        """Stand where the drift control does after a window; a shot's first one stays as it is, whatever is set."""
+        if row.overlap:
+            self.drift = DriftState.load(self.drift.settings, made.drift)
+        else:
+            self.drift.correct_latent(index, made.latents[-1][0], 0)
+            frames = made.frames.float() / 255
+            self.drift.correct(index, frames, frames[:0])
 
     def join_sound(self, row: Row, made: Made) -> None:
         if made.sound is None:
@@ -280,6 +298,9 @@ class Film:
         if not len(frames):
             return
         self.done += len(frames)
+        self.newest = (
+            torch.cat([*([self.newest] if len(self.newest) else []), frames])[-self.keep :] if self.keep else frames[:0]
+        )
         sound = None
         if self.sound is not None:
             count = round(self.done / self.plan.fps * self.carrier.sample_rate) - self.written
@@ -288,7 +309,7 @@ class Film:
         self.sink(frames, sound)
 
 
-def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: Any) -> list[str]:
+def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: DriftSettings | None) -> list[str]:
     """A key for each window, of all that its frames depend on; a new shot's does not depend on what lies before it."""
     keys: list[str] = []
     base = [settings.identity, settings.carry, plan.fps]
@@ -306,8 +327,7 @@ def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: Any) -> l
         if row.overlap:
             facts["before"] = keys[-1] if keys else given.prefix.digest
             facts["crossfade"] = settings.crossfade
-        if drift is not None and index:
-            facts["drift"] = [drift.identity(), keys[0]]
+            facts["drift"] = None if drift is None else drift.plain()
         keys.append(hashlib.sha256(json.dumps([base, facts], sort_keys=True).encode()).hexdigest()[:40])
     return keys
 

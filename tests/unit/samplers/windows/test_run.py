@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from harness.windows import ColourNoise, NoiseGuider, StepVAE, random_plan
+from oner.samplers.windows.drift import DriftSettings
 from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
 from oner.samplers.windows.run import Film, Given, Settings, Stage, cross_fade, keys_of, place_of
 from oner.wan.windows import WanCarrier
@@ -30,7 +31,7 @@ def carrier(vae=None):
     return WanCarrier(model, vae or StepVAE(), SIZE, SIZE, WanLayout((), 16))
 
 
-def film(plan, *, cache=None, guider=None, vae=None, given=None, seed=5, **settings):
+def film(plan, *, cache=None, guider=None, vae=None, given=None, seed=5, drift=None, **settings):
     pieces = []
     stage = Stage(carrier(vae), guider or NoiseGuider(), None, torch.tensor([1.0, 0.0]), ColourNoise(seed))
     run = Film(
@@ -41,6 +42,7 @@ def film(plan, *, cache=None, guider=None, vae=None, given=None, seed=5, **setti
         settings=Settings(**settings),
         encode=lambda text: [[torch.full((1, 8, 4), float(len(text))), {}]],
         cache=cache,
+        drift=drift,
     )
     run.run()
     return torch.cat(pieces), run
@@ -203,3 +205,30 @@ def test_shots_and_places():
     assert shots == sorted(shots)
     assert shots[0] == 0
     assert len(set(keys_of(plan, Settings(), Given(), None))) == len(plan.rows)
+
+
+@pytest.mark.parametrize("found", [(), (0,), (0, 1)])
+def test_drift_control_is_the_same_whatever_is_found(found):
+    """A window that brightens everything is held to the frames before it, also if these come from the cache."""
+
+    class Brighter(NoiseGuider):
+        def sample(self, noise, latent, *args, denoise_mask=None, **kwargs):
+            sampled = super().sample(noise, latent, *args, denoise_mask=denoise_mask, **kwargs)
+            return sampled * 0.9 + 0.05 if denoise_mask is not None else sampled
+
+    drift, memory = DriftSettings(), Memory()
+    whole, run = film(three(), guider=Brighter(), drift=drift, cache=memory)
+    plain, _ = film(three(), guider=Brighter())
+    assert torch.equal(whole[:13], plain[:13])
+    assert not torch.equal(whole, plain)
+    kept = Memory({run.keys[i]: memory[run.keys[i]] for i in found})
+    again, run = film(three(), guider=Brighter(), drift=drift, cache=kept)
+    assert run.sampled == [i for i in range(3) if i not in found]
+    assert torch.equal(again, whole)
+
+
+def test_drift_settings_do_not_touch_the_first_window():
+    memory = Memory()
+    film(three(), cache=memory)
+    _, run = film(three(), cache=memory, drift=DriftSettings())
+    assert run.sampled == [1, 2]

@@ -45,3 +45,13 @@ def need_audio_latent(audio: Tensor, name: str = "latent") -> None:
             f"{name} has sound of shape {tuple(audio.shape)}; an LTX-2 audio latent is [B, {AUDIO_CHANNELS}, A, "
             f"{AUDIO_BINS}]: encode a sound with LTX Encode Audio"
         )
+
+
+def check_spatial_upsampler(upscale_model: Any) -> None:
+    """Raise ValueError for a LATENT_UPSCALE_MODEL that does not enlarge LTX latents."""
+    model = getattr(upscale_model, "model", upscale_model)  # ComfyUI 0.27 and older load the bare network
+    if not getattr(model, "spatial_upsample", False) or model.in_channels != VIDEO_CHANNELS:
+        raise ValueError(
+            "upscale_model is not a spatial LTX latent upsampler: load ltx-2.3-spatial-upscaler-x2 or -x1.5, or that "
+            "of LTX-2.5"
+        )

@@ -46,6 +46,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "any.window_plan": ["WindowPlan"],
         "any.time_line": ["PromptTimeLine"],
         "any.drift": ["DriftControl", "MatchDrift"],
+        "any.windows": ["WindowInputsNode", "WindowStage", "WindowedSampler"],
     },
     "LTX-Video": {
         "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],

@@ -18,7 +18,6 @@ from ..utils.names import check_within, free_folder, plain_path
 PARENT = "takes"  # folder below ComfyUI's output folder
 NUMBER = 6  # bytes of the number that a take's folder gets, "_00001"
 FRAME = len("_00001.exr")  # bytes that the name of a saved picture gets
-LATENT = len("_00001_.latent")  # and that of a saved latent
 DATE_FIELDS = {"d": "tm_mday", "M": "tm_mon", "h": "tm_hour", "m": "tm_min", "s": "tm_sec"}
 FORBIDDEN_IN_VALUES = r'[/?<>\\:*|"\x00-\x1f\x7f]'  # what the browser replaces in a widget's value
 
@@ -80,15 +79,31 @@ def new_take(prefix: str, width: int, height: int, what: str = "filename_prefix"
         ) from error
 
 
-def new_latent(prefix: str, prompt: dict | None, width: int, height: int, what: str = "filename_prefix") -> Path:
-    """The next free file output/<prefix>_00001_.latent, as ComfyUI's save nodes number them; its folder is made."""
-    output = folder_paths.get_output_directory()
-    filled = fill_prefix(prefix, prompt, what, folder=Path(output), spare=LATENT)
+def new_file(prefix: str, prompt: dict | None, width: int, height: int, ending: str) -> Path:
+    """The next free file output/<prefix>_00001_<ending>, as ComfyUI's save nodes number them; its folder is made."""
+    output, what = folder_paths.get_output_directory(), "filename_prefix"
+    filled = check_new_file(prefix, ending, prompt)
     try:
         folder, name, number, *_ = folder_paths.get_save_image_path(filled, output, width, height)
     except OSError as error:
         raise ValueError(f"{what} {prefix!r}: no folder can be made there ({error}): name another") from error
-    return Path(folder) / f"{name}_{number:05}_.latent"
+    return Path(folder) / f"{name}_{number:05}_{ending}"
+
+
+def check_new_file(prefix: str, ending: str, prompt: dict | None = None) -> str:
+    """The prefix of a `new_file`, filled in. Raises ValueError if it could not be put into the output folder."""
+    folder = Path(folder_paths.get_output_directory())
+    return fill_prefix(prefix, prompt, folder=folder, spare=len("_00001_" + ending))
+
+
+def output_subfolder(path: Path) -> str:
+    """The folder of a file below ComfyUI's output folder, as the browser asks for it."""
+    return path.parent.relative_to(folder_paths.get_output_directory()).as_posix().strip(".")
+
+
+def window_folder() -> Path:
+    """Where finished windows of long videos are kept: beside the user's settings, out of the browser's reach."""
+    return Path(folder_paths.get_system_user_directory("oner")) / "windows"
 
 
 def output_prefix(output_dir: str, filename_prefix: str) -> str:

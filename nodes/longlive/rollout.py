@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import comfy.model_management
 import comfy.utils
@@ -26,7 +25,8 @@ from ...samplers.fingerprint import fingerprint
 from ...samplers.fitting import need_fitting_prompts
 from ...utils.images import need_room
 from ..node import Node, own_type
-from ..paths import PARENT, fill_prefix, new_take, take_name
+from ..paths import fill_prefix, new_take, take_name
+from ..saved import saved_result, workflow_metadata
 from .schedule import SettingsType
 
 TakeType = own_type("ONER_TAKE", Take, "LongLive Rollout or LongLive Load Take")
@@ -325,7 +325,7 @@ def outputs(recorder: Recorder, exact: bool, run: Run) -> io.NodeOutput:
         return io.NodeOutput(take, latent, blocked, blocked, name, words)
     images = torch.stack(list(recorder.images)).float() / 255
     path = recorder.videos()[0]
-    saved = ui.SavedResult(path.name, f"{PARENT}/{name}", io.FolderType.output)
+    saved = saved_result(path)
     video = InputImpl.VideoFromFile(str(path))
     return io.NodeOutput(take, latent, images, video, name, words, ui=ui.PreviewVideo([saved]))
 
@@ -340,11 +340,6 @@ def latent_length(length: int, block: int) -> int:
             f"{pixel_frame(below + block)} frames: use one of these"
         )
     return frames
-
-
-def workflow_metadata(hidden) -> dict[str, str]:
-    parts = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
-    return {name: json.dumps(value) for name, value in parts.items() if value is not None}
 
 
 def encode_start(vae, image: torch.Tensor, width: int, height: int, block: int) -> torch.Tensor:

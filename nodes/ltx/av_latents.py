@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import folder_paths
-from comfy.cli_args import args
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...ltx.latents import AUDIO_LATENTS_PER_SECOND, SPATIAL, TEMPORAL
 from ...ltx.ltx2 import cutting
@@ -17,7 +15,8 @@ from ...ltx.ltx2.latent_files import load_latent, save_latent
 from ...ltx.ltx2.state import State, is_conditioned, is_current, plain_latent, read_clip, write_state
 from ...utils.latents import LEAD, match_batch, unconditioned
 from ..node import Node
-from ..paths import LATENT, fill_prefix, input_path, new_latent
+from ..paths import check_new_file, input_path, new_file
+from ..saved import saved_result, workflow_metadata
 
 CATEGORY = "Oner/latent"
 ENDING = ".latent"  # as ComfyUI's own
@@ -73,7 +72,7 @@ class LTXSaveLatent(Node):
         """The name's check before anything is sampled; a connected name is not known yet."""
         try:
             if filename_prefix is not None:
-                fill_prefix(filename_prefix, None, folder=Path(folder_paths.get_output_directory()), spare=LATENT)
+                check_new_file(filename_prefix, ENDING)
         except ValueError as error:
             return str(error)
         return True
@@ -82,12 +81,9 @@ class LTXSaveLatent(Node):
     def execute(cls, latent, filename_prefix):
         height, width = read_clip(latent, "LTX Save Latent").video.clean.shape[3:]
         stored = latent if is_current(latent) else unconditioned(latent)
-        path = new_latent(filename_prefix, cls.hidden.prompt, width * SPATIAL, height * SPATIAL)
-        graph = {} if args.disable_metadata else {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
-        metadata = {key: json.dumps(value) for key, value in graph.items() if value is not None}
-        save_latent(path, stored, metadata)
-        folder = path.parent.relative_to(folder_paths.get_output_directory()).as_posix()
-        saved = ui.SavedResult(path.name, "" if folder == "." else folder, io.FolderType.output)
+        path = new_file(filename_prefix, cls.hidden.prompt, width * SPATIAL, height * SPATIAL, ENDING)
+        save_latent(path, stored, workflow_metadata(cls.hidden))
+        saved = saved_result(path)
         return io.NodeOutput(latent, ui={"latents": [saved]})
 
 

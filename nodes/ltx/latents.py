@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
-from ...ltx.checks import need_video_vae
+from ...ltx.checks import check_spatial_upsampler, need_video_vae
 from ...ltx.latents import (
     AUDIO_BINS,
     AUDIO_CHANNELS,
@@ -213,13 +213,4 @@ class LTXStageOutput(Node):
         return io.NodeOutput(
             [{"samples": clip} for clip in video.split(1)],
             [{"samples": clip, "type": "audio"} for clip in audio.split(1)],
-        )
-
-
-def check_spatial_upsampler(upscale_model) -> None:
-    model = getattr(upscale_model, "model", upscale_model)  # ComfyUI 0.27 and older load the bare network
-    if not getattr(model, "spatial_upsample", False) or model.in_channels != VIDEO_CHANNELS:
-        raise ValueError(
-            "upscale_model is not a spatial LTX latent upsampler: load ltx-2.3-spatial-upscaler-x2 or -x1.5, or that "
-            "of LTX-2.5"
         )

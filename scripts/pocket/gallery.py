@@ -283,6 +283,10 @@ NOT_SERVED = {
     "Wan_2.1_Fun_Camera": "there is no pocket camera model",
     "Wan_2.2_Fun_Image_to_Video_Experts": "there is no pocket inpaint model",
     "Wan_2.2_Fun_Camera_from_File": "there is no pocket camera model",
+    "Wan_2.2_Long_Image_to_Video": "there is no pocket inpaint model",
+    "Wan_2.2_Continue_Any_Video": "there is no pocket inpaint model",
+    "Wan_2.2_Prompt_Time_Line": "there is no pocket pair of experts",
+    "Match_Colours_of_Two_Clips": "it makes no video, and corrects yours",
     "Wan_2.2_5B_": "there is no pocket model on latents of the Wan 2.2 VAE",
     "Wan_VACE_": "there is no pocket VACE model",
 }

@@ -9,7 +9,14 @@ from harness.schemas import node_list
 from harness.server import WorkflowError
 from workflows import load_all
 
-DECODERS = {"VAEDecode": 0, "VAEDecodeTiled": 0, "LTXVAudioVAEDecode": 0, "OnerLongLiveRollout": 1}  # slot compared
+DECODERS = {  # slot compared
+    "VAEDecode": 0,
+    "VAEDecodeTiled": 0,
+    "LTXVAudioVAEDecode": 0,
+    "OnerLongLiveRollout": 1,
+    "OnerWindowedSampler": 2,
+    "OnerMatchDrift": 0,
+}
 WORKFLOWS = {workflow.name: workflow for workflow in load_all()}
 
 

@@ -1,0 +1,102 @@
+"""Films made window by window in the real ComfyUI: what is sampled again after an edit, a cancel or another setting."""
+
+import shutil
+
+import pytest
+
+import harness.executor
+from harness.media import probe
+from harness.server import WorkflowError, WorkflowInterrupted
+from workflows import load
+from workflows.builder import substitute
+
+NAME = "Wan_2.2_Long_Image_to_Video"
+STEPS = 4
+
+
+@pytest.fixture
+def kept(executor):
+    """The folder of finished windows, empty."""
+    folder = executor.base / "user" / "__oner" / "windows"
+    shutil.rmtree(folder, ignore_errors=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def prompt(**changes):
+    """The tiny film of two windows, with a cache."""
+    return substitute(load(NAME).tiny_prompt(), {"film.cache_gb": 1.0, **changes})
+
+
+def film_of(run) -> bytes:
+    (file,) = (path for path in run.files if path.suffix == ".mp4")
+    data = file.read_bytes()
+    file.unlink()
+    return data
+
+
+def test_only_what_changed_is_sampled_again(executor, forwards, kept):
+    first = film_of(executor.run(prompt()))
+    windows = len(list(kept.glob("*.safetensors")))
+    a_run = len(forwards)
+    assert windows == 2
+    forwards.clear()
+    assert film_of(executor.run(prompt())) == first
+    assert forwards == []
+    coarse = film_of(executor.run(prompt(**{"film.crf": 40})))
+    assert forwards == []
+    assert len(coarse) < len(first)
+    executor.run(prompt(**{"plan.prompts": "0s: a cat\n1s: a horse"}))  # the second window's prompt
+    assert len(forwards) == a_run // 2
+    forwards.clear()
+    executor.run(prompt(**{"plan.prompts": "0s: a horse\n1s: a horse"}))
+    assert len(forwards) == a_run
+    forwards.clear()
+    executor.run(prompt(**{"sigmas.steps": STEPS + 1}))
+    assert len(forwards) > a_run
+
+
+def test_a_cancelled_film_goes_on_to_the_same_bytes(executor, forwards, kept, monkeypatch):
+    import comfy.model_management
+
+    whole = film_of(executor.run(prompt()))
+    a_run = len(forwards)
+    shutil.rmtree(kept)
+    report, steps = harness.executor.report, []
+
+    def interrupt(listener, *args, **options):
+        report(listener, *args, **options)
+        steps[:] = listener.progress().get("film", [])
+        if len(steps) == STEPS + 2:  # in the second window
+            comfy.model_management.interrupt_current_processing()
+
+    monkeypatch.setattr(harness.executor, "report", interrupt)
+    before = set((executor.base / "output" / "oner").glob("*.mp4"))
+    with pytest.raises(WorkflowInterrupted, match="film"):
+        executor.run(prompt())
+    monkeypatch.undo()
+    (partial,) = set((executor.base / "output" / "oner").glob("*.mp4")) - before
+    assert probe(partial).length == 17  # the first window plays
+    partial.unlink()
+    forwards.clear()
+    assert film_of(executor.run(prompt())) == whole
+    assert len(forwards) == a_run // 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plan.prompts": "0s: a cat [/end=1]"}, r"asks for \[/end=1\], and end_images has 0"),
+        ({"plan.prefix_frames": 5}, "prefix_video has 0 frames, and the plan counts on 5"),
+        ({"sigmas.denoise": 0.5}, "below full noise"),
+        ({"film.carry": "latents"}, "drift changes frames"),
+        ({"film.width": 72}, "width is 72"),
+        ({"plan.prompts": "0s: a cat [/cfg=4]"}, "rules of its own for cfg"),
+        ({"plan.prompts": "0s: a cat [/loras=1]"}, "has 0 scheduled LoRAs"),
+    ],
+)
+def test_what_cannot_act_is_refused(change, words, executor, forwards, kept):
+    with pytest.raises(WorkflowError, match=words):
+        executor.run(prompt(**change))
+    assert forwards == []
+    assert not list(kept.glob("*"))

@@ -2,7 +2,7 @@
 
 From pairs, frames that show the same content twice, by robust least squares; from two sets of statistics by their means
 and spreads, or by the linear map of Monge and Kantorovich (MKL: Pitie and Kokaram 2007). M samples: the mean light of
-blocks of 8 x 8 pixels. What is solved is solved in float64 on the CPU: no device and no number of threads changes it.
+blocks of 8 x 8 pixels. What follows from them is computed in float64 on the CPU.
 """
 
 from __future__ import annotations

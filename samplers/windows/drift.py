@@ -26,6 +26,7 @@ ANCHORS = (PREVIOUS, FIRST, BLEND)
 REPORT, HOLD = "report", "hold"
 SHARPNESS = (REPORT, HOLD)
 PAIRS = 3  # overlap frames that a fit of pairs needs
+MEASURED = 16  # frames of a first window at most, evenly spaced
 DIFFERENT = 0.08  # code values: what is further apart after the fit shows something else
 LATENT_FACTOR = 0.3  # of AdaIN at strength 1
 
@@ -68,6 +69,7 @@ class Reference:
 
     @classmethod
     def of(cls, frames: Tensor) -> Reference:
+        frames = frames[:: -(-len(frames) // MEASURED)]
         return cls(colour_fit.statistics(colour_fit.samples(frames)), detail(frames).band)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -140,7 +142,7 @@ def fit(new: Tensor, committed: Tensor, settings: DriftSettings, reference: Refe
         return replace(nothing, report=refused)
     of_lab = settings.mode == LAB
     matrix = torch.stack([share * each for share, each in maps]).sum(0) if maps else colour_fit.identity()
-    matrix = matrix.round(decimals=6)  # frames without drift keep their bits, and no order of a sum reaches the others
+    matrix = matrix.round(decimals=6)  # frames without drift keep their bits, others do not hang on the order of a sum
     colours = replace(nothing, matrix=matrix, of_lab=of_lab, strength=settings.strength)
     # Sharpness is measured where the colours are right, so that a gain does not count as sharpness.
     details = detail(replace(colours, strength=1.0).apply(new))

@@ -68,7 +68,7 @@ def amount_for(given: Detail, energy: float) -> float:
         return low
     if given.energy(high) <= energy:
         return high
-    for _ in range(40):  # the energy rises with the amount: y is x blurred and taken from x
+    for _ in range(40):  # the energy rises with the amount
         middle = (low + high) / 2
         low, high = (middle, high) if given.energy(middle) < energy else (low, middle)
     return round(low, 3)

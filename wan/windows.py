@@ -41,13 +41,13 @@ class _Carrier:
         self.format, self.vae, self.width, self.height = model.model.latent_format, vae, width, height
         need_vae(vae, self.format.latent_channels, "this Wan model")
 
-    def slot(self, _part: int, frame: int) -> int:
+    def slot(self, _part: int, _offset: int, frame: int) -> int:
         return -(-frame // TEMPORAL)
 
     def parts(self, clip: Clip, sampled: Tensor) -> list[Tensor]:
         return [sampled[:, :, clip.before :]]
 
-    def decode(self, parts: list[Tensor]) -> tuple[Tensor, None]:
+    def decode(self, parts: list[Tensor], _window: Window) -> tuple[Tensor, None]:
         return self.vae.decode(parts[0]).flatten(0, 1).cpu(), None
 
     def fit(self, images: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class WanCarrier(_Carrier):
                 f"the prompts carry images of shape {tuple(theirs.shape[1:])}, a window of this model takes "
                 f"{tuple(ours.shape[1:])}: make them for this model at {self.width}x{self.height}"
             )
-        own = max(self.slot(0, window.row.overlap), 1 if window.start_image is not None else 0)
+        own = max(self.slot(0, window.offset, window.row.overlap), 1 if window.start_image is not None else 0)
         kept = options.get("concat_mask")
         if kept is None or "concat_mask" not in values:  # no mask channels: the user's, but for what is held
             image = theirs.clone()

@@ -52,7 +52,11 @@ def encode_sound(vae, audio: dict, length: int, fps: float) -> Tensor:
     The sound is resampled once, to the rate of the VAE (core's encode node resamples twice). What lies behind the clip
     is cut before: the VAE looks back in time alone, and the spectrogram a hundredth of a second ahead.
     """
-    wanted = max(1, audio_latent_frames(length, fps))
+    return encode_latents(vae, audio, max(1, audio_latent_frames(length, fps)), length / fps)
+
+
+def encode_latents(vae, audio: dict, wanted: int, clip: float) -> Tensor:
+    """The same as `wanted` latent frames, for a clip of so many seconds."""
     rate = audio["sample_rate"]
     waveform = audio["waveform"][..., : math.ceil((wanted / AUDIO_LATENTS_PER_SECOND + MARGIN) * rate)]
     latent = encode_waveform(vae, long_enough(waveform, rate), rate)
@@ -62,11 +66,11 @@ def encode_sound(vae, audio: dict, length: int, fps: float) -> Tensor:
         log.info(
             "Oner: the audio is %.2f s long, the clip %.2f s: the last %.2f s are silence",
             seconds,
-            length / fps,
-            length / fps - seconds,
+            clip,
+            clip - seconds,
         )
         # Silence is not a latent of zeros.
-        samples = round((length / fps + 1) * rate)
+        samples = round((clip + 1) * rate)
         silence = encode_waveform(vae, torch.zeros(1, waveform.shape[1], samples), rate)
         tail = silence[:, :, latent.shape[2] : wanted].expand(latent.shape[0], -1, -1, -1)
         latent = torch.cat([latent, tail.to(latent)], dim=2)

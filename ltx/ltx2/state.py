@@ -151,13 +151,15 @@ def with_guides(latent: dict, state: State, counts: list[int]) -> State:
 
 def write_state(latent: dict, state: State) -> dict:
     """A new LATENT dict with the state; other keys are kept."""
-    samples = _join([part.clean for part in state.parts])
-    mask = _join([part.mask for part in state.parts])
-    own: dict = {INIT: _join([part.init for part in state.parts]), INIT_OF: samples}
+    samples = join_parts([part.clean for part in state.parts])
+    mask = join_parts([part.mask for part in state.parts])
+    own: dict = {INIT: join_parts([part.init for part in state.parts]), INIT_OF: samples}
     if state.guide_frames is not None:
         own[GUIDE_FRAMES] = state.guide_frames
     if any(part.unwindowed is not None for part in state.parts):
-        own[UNWINDOWED] = _join([part.mask if part.unwindowed is None else part.unwindowed for part in state.parts])
+        own[UNWINDOWED] = join_parts(
+            [part.mask if part.unwindowed is None else part.unwindowed for part in state.parts]
+        )
         own[WINDOWED] = mask
     kept = {key: value for key, value in latent.items() if key not in OWN}
     return {**kept, "samples": samples, "noise_mask": mask, **own}
@@ -165,7 +167,7 @@ def write_state(latent: dict, state: State) -> dict:
 
 def plain_latent(latent: dict, state: State) -> dict:
     """A LATENT dict with the content of `state` and nothing that conditions it."""
-    return {**unconditioned(latent), "samples": _join([part.clean for part in state.parts])}
+    return {**unconditioned(latent), "samples": join_parts([part.clean for part in state.parts])}
 
 
 def start_offsets(latent: dict) -> list[Tensor] | None:
@@ -185,7 +187,8 @@ def parts_of(samples) -> list[Tensor]:
     return list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples]
 
 
-def _join(parts: list[Tensor]):
+def join_parts(parts: list[Tensor]):
+    """Samples of the modalities: a plain latent, or ComfyUI's NestedTensor of video and audio."""
     return parts[0] if len(parts) == 1 else _nested.NestedTensor(parts)
 
 

@@ -7,11 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...utils.images import fill_and_crop
 from ...utils.video_reader import VideoReader
+
+RATES = (16000, 22050, 24000, 32000, 44100, 48000)  # that AAC and browsers play
 
 
 class Clip:
@@ -23,6 +24,10 @@ class Clip:
         self.sound = self.reader.sound
         self.size, self.count = (width, height), self.reader.count
         self.digest = f"{_file_digest(self.source)} {trim} {width}x{height}"
+
+    def sound_for(self, seconds: float) -> dict:
+        """Its sound from the start, as AUDIO."""
+        return {"sample_rate": self.sound.sample_rate, "waveform": self.sound.read(0.0, seconds).unsqueeze(0)}
 
     def frames(self, start: int, end: int) -> Tensor:
         images = self.reader.read(start, end).float() / 255
@@ -46,9 +51,21 @@ def _file_digest(source: str | Path | io.BytesIO) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def resampled(waveform: Tensor, rate: int, wanted: int) -> Tensor:
-    """Samples [2, N] at the film's rate of a waveform [C, N]."""
+def playable(audio: dict) -> dict:
+    """One AUDIO of at most two channels, at a rate that the film's file can have."""
+    rate, waveform = audio["sample_rate"], audio["waveform"]
+    return at_rate(
+        {"sample_rate": rate, "waveform": waveform[:1]}, rate if rate in RATES else 48000, min(2, waveform.shape[1])
+    )
+
+
+def at_rate(audio: dict, rate: int, channels: int) -> dict:
+    """An AUDIO at another rate and with one or two channels; more are mixed down."""
     import torchaudio
 
-    channels = waveform.mean(0, keepdim=True) if waveform.shape[0] > 2 else waveform
-    return torchaudio.functional.resample(channels.expand(2, -1), rate, wanted) if len(channels) else torch.zeros(2, 0)
+    waveform = audio["waveform"]
+    if waveform.shape[1] > 2 or channels == 1:
+        waveform = waveform.mean(1, keepdim=True)
+    if audio["sample_rate"] != rate:
+        waveform = torchaudio.functional.resample(waveform, audio["sample_rate"], rate)
+    return {"sample_rate": rate, "waveform": waveform.expand(-1, channels, -1)}

@@ -13,6 +13,7 @@ import comfy.utils
 import latent_preview
 import torch
 from comfy_api.latest import InputImpl, io, ui
+from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
 from ...samplers.windows.cache import WindowCache
 from ...samplers.windows.drift import LATENT
@@ -24,12 +25,14 @@ from ...utils.media import VideoStream
 from ..node import Node, own_type
 from ..paths import check_new_file, new_file, window_folder
 from ..saved import saved_result, workflow_metadata
+from ..types import ICLoRAParameters
 from .drift import DriftType
-from .footage import Clip, fit
+from .footage import Clip, at_rate, fit, playable
 from .window_plan import PlanType
 
 ENDING = ".mp4"
 GB = 1 << 30
+AUDIO_SOURCES = ("last stage", "stage 1")
 FULL = 0.99  # of the largest noise level: schedules that start from noise begin a little below it
 NOT_IN_FRAMES = ("plan", "crf", "filename_prefix", "cache_gb", "last_frames")  # inputs that change no frame themselves
 
@@ -46,6 +49,7 @@ class WindowInputs:
     end_images: torch.Tensor | None = None
     ref_images: torch.Tensor | None = None
     audio: dict | None = None
+    iclora_parameters: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class SecondStage:
     sampler: Any
     sigmas: torch.Tensor
     upscale_model: Any
+    audio_source: str
 
 
 InputsType = own_type("ONER_WINDOW_INPUTS", WindowInputs, "Window Inputs")
@@ -107,6 +112,11 @@ class WindowInputsNode(Node):
                 io.Audio.Input(
                     "audio", optional=True, tooltip="the film's sound, for LTX-2 to make pictures to; from its start"
                 ),
+                ICLoRAParameters.Input(
+                    "iclora_parameters",
+                    optional=True,
+                    tooltip="of LTX IC-LoRA Loader: an LTX-2 model with that LoRA follows control_video",
+                ),
             ],
             outputs=[InputsType.Output(display_name="inputs", tooltip="for Windowed Sampler")],
         )
@@ -134,16 +144,22 @@ class WindowStage(Node):
                 io.Sampler.Input("sampler", tooltip="sampler of the second stage"),
                 io.Sigmas.Input("sigmas", tooltip="its noise levels, beginning below full noise"),
                 io.LatentUpscaleModel.Input("upscale_model", tooltip="spatial LTX latent upsampler, x2"),
+                io.Combo.Input(
+                    "audio_source",
+                    options=list(AUDIO_SOURCES),
+                    tooltip="whose sound the film has; the reference ships that of stage 1 with guidance, of the last "
+                    "stage for distilled models",
+                ),
             ],
             outputs=[StageType.Output(display_name="stage", tooltip="for Windowed Sampler")],
         )
 
     @classmethod
-    def execute(cls, noise, guider, sampler, sigmas, upscale_model):
+    def execute(cls, noise, guider, sampler, sigmas, upscale_model, audio_source):
         from ...ltx.checks import check_spatial_upsampler
 
         check_spatial_upsampler(upscale_model)
-        return io.NodeOutput(SecondStage(noise, guider, sampler, sigmas, upscale_model))
+        return io.NodeOutput(SecondStage(noise, guider, sampler, sigmas, upscale_model, audio_source))
 
 
 class WindowedSampler(Node):
@@ -278,11 +294,15 @@ class WindowedSampler(Node):
         cache_gb=20.0,
         last_frames=1,
     ):
+        inputs = inputs or WindowInputs()
         stages = [Stage(None, guider, sampler, sigmas, noise)]
         if stage_2 is not None:
             stages.append(Stage(None, stage_2.guider, stage_2.sampler, stage_2.sigmas, stage_2.noise))
-        stages = with_carriers(stages, vae, audio_vae, width, height)
-        given = open_inputs(inputs or WindowInputs(), width, height)
+        carriers = make_carriers(
+            stages, vae, audio_vae, width, height, fps=plan.fps, second=stage_2, iclora=inputs.iclora_parameters
+        )
+        stages = [dataclasses.replace(stage, carrier=carrier) for stage, carrier in zip(stages, carriers, strict=True)]
+        given = open_inputs(inputs, width, height, plan.fps, stages[-1].carrier.sample_rate)
         check_given(plan, given, stages, clip)
         if drift is not None and drift.mode != LATENT and carry == "latents":
             raise ValueError(
@@ -293,13 +313,11 @@ class WindowedSampler(Node):
         vaes = [module_digest(each.first_stage_model) for each in (vae, audio_vae) if each is not None]
         identity = digest([graph, vaes, [width, height], [stage_digest(stage) for stage in stages]])
         path = new_file(filename_prefix, cls.hidden.prompt, width, height, ENDING)
-        rate = stages[-1].carrier.sample_rate
-        stream = VideoStream(path, plan.fps, crf=crf, metadata=workflow_metadata(cls.hidden), sample_rate=rate or None)
         progress = Progress(len(plan.rows), stages)
         film = Film(
             plan,
             stages,
-            sink=stream.add,
+            sink=lambda frames, sound: stream.add(frames, sound),
             given=given,
             settings=Settings(carry, crossfade, identity),
             encode=None if clip is None else lru_cache(2)(lambda text: encode(clip, text)),
@@ -309,11 +327,21 @@ class WindowedSampler(Node):
             progress=progress.window,
             keep=last_frames,
         )
+        channels = 2 if given.sound is None else given.sound["waveform"].shape[1]
+        stream = VideoStream(
+            path,
+            plan.fps,
+            crf=crf,
+            metadata=workflow_metadata(cls.hidden),
+            sample_rate=film.sample_rate or None,
+            channels=channels,
+        )
         try:
             film.run()
-        finally:
+        except BaseException:
             stream.close()
-        stream.check()
+            raise
+        stream.finish()
         return outputs(path, film, plan)
 
 
@@ -331,39 +359,70 @@ def outputs(path: Path, film: Film, plan: WindowPlan) -> io.NodeOutput:
     )
 
 
-def with_carriers(stages: list[Stage], vae, audio_vae, width: int, height: int) -> list[Stage]:
-    """The stages with what their model's family does for windows. Raises ValueError for a model without one."""
+def make_carriers(
+    stages: list[Stage], vae, audio_vae, width: int, height: int, *, fps: float, second: SecondStage | None, iclora
+) -> list:
+    """What each stage's model does for windows. Raises ValueError for a model without."""
     from ...longlive.loader import is_causal
 
-    made = []
+    carriers = []
     for number, stage in enumerate(stages):
         model = stage.guider.model_patcher
         network, kind = model.model.diffusion_model, type(model.model).__name__
-        av = hasattr(network, "audio_patchify_proj")
-        if number and not av:
-            raise ValueError(f"stage_2 is for LTX-2, and its guider has {kind}: disconnect it")
-        if audio_vae is not None and not av:
-            raise ValueError(f"audio_vae is for LTX-2, and the model is {kind}: disconnect it")
+        if hasattr(network, "audio_patchify_proj"):
+            from ...ltx.ltx2.windows import make_carrier as make_av
+
+            last = number == len(stages) - 1
+            upsample = upsampler(second.upscale_model, vae) if number else None
+            carrier = make_av(
+                model,
+                vae,
+                width if last else width // 2,
+                height if last else height // 2,
+                fps=fps,
+                audio_vae=audio_vae,
+                upsample=upsample,
+                sound_of=second.audio_source if number else AUDIO_SOURCES[0],
+                iclora=iclora if number == 0 else None,
+            )
+            carriers.append(carrier)
+            continue
+        for name, given in (("stage_2", second), ("audio_vae", audio_vae), ("iclora_parameters", iclora)):
+            if given is not None:
+                raise ValueError(f"{name} is for LTX-2, and a guider has {kind}: disconnect it")
         if is_causal(model):
             raise ValueError("the model is LongLive's, which makes takes of any length itself: use LongLive Rollout")
         if hasattr(network, "patch_embedding"):
-            from ...wan.windows import make_carrier
+            from ...wan.windows import make_carrier as make_wan
 
-            carrier = make_carrier(model, vae, width, height)
+            carriers.append(make_wan(model, vae, width, height))
         else:
-            raise ValueError(f"the model is {kind}: windows are for Wan, LTX-2 and LTX-Video")
-        made.append(dataclasses.replace(stage, carrier=carrier))
-    return made
+            from ...ltx.ltxv.windows import make_carrier as make_ltxv
+
+            carriers.append(make_ltxv(model, vae, width, height, fps=fps))
+    return carriers
 
 
-def open_inputs(inputs: WindowInputs, width: int, height: int) -> Given:
-    """What the windows are given, at the film's size."""
+def upsampler(upscale_model, vae) -> Callable:
+    """What doubles the height and width of a video latent."""
+    return lambda video: LTXVLatentUpsampler.execute({"samples": video}, upscale_model, vae).result[0]["samples"]
+
+
+def open_inputs(inputs: WindowInputs, width: int, height: int, fps: float, rate: int) -> Given:
+    """What the windows are given, at the film's size, with sounds at the film's rate, `rate` where it makes its own."""
     clips = {
         name: None if (video := getattr(inputs, f"{name}_video")) is None else Clip(video, width, height)
         for name in ("prefix", "source", "control", "mask")
     }
     images = {name: fit(getattr(inputs, name), width, height) for name in ("start_image", "end_images")}
-    return Given(**clips, **images, ref_images=inputs.ref_images, sound=inputs.audio)
+    sound = None if inputs.audio is None else playable(inputs.audio)
+    prefix = clips["prefix"]
+    rate = rate if sound is None else sound["sample_rate"]
+    channels = 2 if sound is None else sound["waveform"].shape[1]
+    prefix_sound = None
+    if rate and prefix is not None and prefix.sound is not None:
+        prefix_sound = at_rate(prefix.sound_for(prefix.count / fps), rate, channels)
+    return Given(**clips, **images, ref_images=inputs.ref_images, sound=sound, prefix_sound=prefix_sound)
 
 
 USED_AS = {  # what a carrier may use -> how it is called here

@@ -11,14 +11,12 @@ from ...ltx.ltx2.media import encode_frames
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor, token_weights
 from ...ltx.ltx2.state import State, parts_of, plain_latent, read_state, with_guides, write_state
 from ...utils.latents import GUIDE_FRAMES
-from ..node import Node, own_type
+from ..node import Node
+from ..types import ICLoRAParameters
 
 CATEGORY = "Oner/conditioning"
 LATENT_TIP = "video or audio-video latent"
 STRENGTH_TIP = "how much of the image is kept, 0 to 1; below 1 use the LTX samplers and LTX Noise"
-
-# Core's type: its Get IC-LoRA Parameters fits here.
-ICLoRAParameters = own_type("IC_LORA_PARAMETERS", dict, "LTX IC-LoRA Loader or Get IC-LoRA Parameters")
 
 
 def prompts() -> list[io.Conditioning.Input]:

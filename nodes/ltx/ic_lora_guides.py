@@ -12,7 +12,7 @@ from ...ltx.ltx2 import ic_lora_guides as guides
 from ...ltx.ltx2.references import DOWNSCALE_FACTOR, TEMPORAL_FACTOR, iclora_factor
 from ...utils.images import fill_and_crop, fit_length
 from ..node import Node
-from .conditioning import ICLoRAParameters
+from ..types import ICLoRAParameters
 
 MAX_SIDE = 16384
 FIT, KEEP = "fit inside", "keep size"

@@ -20,7 +20,7 @@ from ...samplers.lora_files import add_lora, read_lora
 from ...utils import files
 from ..node import Node
 from ..paths import model_file
-from .conditioning import ICLoRAParameters
+from ..types import ICLoRAParameters
 
 FOLDERS = ("checkpoints", "diffusion_models")
 OWN = "of the model file"

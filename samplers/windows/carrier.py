@@ -14,19 +14,24 @@ from torch import Tensor
 from ..conditionings import Conditionings
 from .plan import Grid, Row
 
+LAG = 0.06  # seconds that the sound of a window may end before its frames
+
 
 @dataclass(frozen=True)
 class Window:
     """One window: what it is given. Film frames count from the first of the film; those of a given video lie before.
 
-    `held` are the `overlap` frames before it, as they went into the film; `carried` their latents as they were sampled,
-    if these are to be used. Pictures and tracks that are not given are None.
+    `held` are the `overlap` frames before it, as they went into the film; `before_latents` their latents as the window
+    before sampled them. Pictures and tracks that are not given are None.
     """
 
     row: Row
     film: int  # frames of the whole film
+    offset: int = 0  # frames from where the windows begin that hang together with it to its own first one
+    carry: str = "frames"  # or latents: what of the overlap's pictures is held
     held: Tensor | None = None  # [overlap, H, W, 3]
-    carried: list[Tensor] | None = None  # of each part, [1, C, k, ...]
+    held_sound: dict | None = None  # AUDIO of the held frames, where they are those of a given video
+    before_latents: list[Tensor] | None = None  # of each part, [1, C, k, ...]
     latents: list[Tensor] | None = None  # of each part as the stage before sampled them
     start_image: Tensor | None = None  # [n, H, W, 3], the first frames of the film
     end_image: Tensor | None = None  # [1, H, W, 3], the last frame of the window
@@ -45,6 +50,11 @@ class Window:
     def last(self) -> int:
         """Its own last frame in the film, counted within the window."""
         return self.row.overlap + self.row.out - 1
+
+    @property
+    def carried(self) -> list[Tensor] | None:
+        """The latents of the overlap, if its pictures are to be held as they were sampled."""
+        return self.before_latents if self.carry == "latents" else None
 
 
 @dataclass
@@ -70,10 +80,14 @@ class Carrier(Protocol):
     def parts(self, clip: Clip, sampled: Tensor) -> list[Tensor]:
         """The sampled latents of each part, video [1, C, T, h, w] first, without what is no frame of the clip."""
 
-    def slot(self, part: int, frame: int) -> int:
-        """The latent frame of a part at which a window goes on after `frame` of its frames."""
+    def slot(self, part: int, offset: int, frame: int) -> int:
+        """The latent frame of a part at which a window with that `offset` goes on after `frame` of its frames."""
 
-    def decode(self, parts: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Images [F, H, W, 3] in 0..1 and, of a part with sound, samples [channels, N] at `sample_rate`."""
+    def decode(self, parts: list[Tensor], window: Window) -> tuple[Tensor, Tensor | None]:
+        """Images [F, H, W, 3] in 0..1 and, of a part with sound, samples [channels, N] at `sample_rate`.
+
+        The sound begins with the window's first frame, round(offset / fps * rate) samples after the first window's, and
+        ends where it is known to: by up to LAG before the frames.
+        """
 
     sample_rate: int  # of its sound; 0 without

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from torch import Tensor
 from ...utils.core import need
 from ...utils.seeds import mix64
 from ..conditionings import Conditionings, conditionings_of, with_conditionings, with_seed
-from .carrier import Carrier, Clip, Window
+from .carrier import LAG, Carrier, Clip, Window
 from .drift import DriftSettings, DriftState
 from .plan import Row, WindowPlan
 
@@ -73,9 +74,13 @@ class Footage(Protocol):
 
 @dataclass(frozen=True)
 class Given:
-    """What the windows are given beside their prompts; `prefix` is the video that the film continues."""
+    """What the windows are given beside their prompts; `prefix` is the video that the film continues.
+
+    Its sound has the sample rate of the film's.
+    """
 
     prefix: Footage | None = None
+    prefix_sound: dict | None = None  # AUDIO
     source: Footage | None = None
     control: Footage | None = None
     mask: Footage | None = None
@@ -126,10 +131,16 @@ class Film:
         self.keep, self.newest = keep, torch.empty(0)
         self.tail = torch.empty(0)  # the newest frames of the film, as many as a later window needs
         self.last: Made | None = None
+        self.tails_of: dict[str, list[list[Tensor]]] = {}  # newest latents and noise of the shot
         self.waiting = torch.empty(0)  # frames that the next window may still fade into
         self.sound: Tensor | None = None  # samples from `written` on
         self.written = 0  # samples
         self.done = 0  # frames that went to the sink, the given video's apart
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound that goes to the sink; 0 without."""
+        return self.carrier.sample_rate if self.given.sound is None else self.given.sound["sample_rate"]
 
     def run(self) -> None:
         """Make every window. What is finished is in the sink, whatever ends the run."""
@@ -152,9 +163,23 @@ class Film:
         if prefix is None:
             return
         for start in range(0, prefix.count, 64):
-            self.sink(to_bytes(prefix.frames(start, min(start + 64, prefix.count))), None)
+            end = min(start + 64, prefix.count)
+            self.sink(to_bytes(prefix.frames(start, end)), self.prefix_sound(start, end))
         longest = max(row.overlap for row in self.plan.rows)
         self.tail = to_bytes(prefix.frames(max(0, prefix.count - longest), prefix.count))
+
+    def prefix_sound(self, start: int, end: int) -> Tensor | None:
+        """The sound of frames of the given video; silence where it has none and the film has."""
+        sound, like = self.given.prefix_sound, self.given.sound
+        if sound is not None and self.sample_rate and sound["sample_rate"] != self.sample_rate:
+            raise ValueError(
+                f"the sound of the given video has {sound['sample_rate']} samples a second, the film's "
+                f"{self.sample_rate}: resample it"
+            )
+        if sound is None and self.sample_rate:
+            channels = 2 if like is None else like["waveform"].shape[1]
+            sound = {"sample_rate": self.sample_rate, "waveform": torch.zeros(1, channels, 0)}
+        return None if sound is None else stretch(sound, start / self.plan.fps, end / self.plan.fps)["waveform"][0]
 
     def make(self, index: int, row: Row) -> Made:
         """Sample and decode a window."""
@@ -184,9 +209,9 @@ class Film:
             notes += clip.notes
         held, drift = self.held(row), self.drift
         if drift is not None and held is not None:
-            latents[-1][0], line = drift.correct_latent(index, latents[-1][0], self.carrier.slot(0, row.overlap))
+            latents[-1][0], line = drift.correct_latent(index, latents[-1][0], self.carrier.slot(0, 0, row.overlap))
             notes.append(line)
-        frames, sound = self.carrier.decode(latents[-1])
+        frames, sound = self.carrier.decode(latents[-1], window)
         frames = frames[: row.overlap + row.out].float()
         if drift is not None and held is not None:
             frames, line = drift.correct(index, frames, held)
@@ -204,12 +229,18 @@ class Film:
         def part(footage: Footage | None) -> Tensor | None:
             return None if footage is None else piece(footage, first, end)
 
-        mask = part(given.mask)
+        mask, held_sound = part(given.mask), None
+        if index == 0 and row.overlap and given.prefix_sound is not None:
+            times = ((given.prefix.count - frames) / self.plan.fps for frames in (row.overlap, 0))
+            held_sound = stretch(given.prefix_sound, *times)
         return Window(
             row,
             self.plan.total,
+            offset=first - beginning(self.plan, index),
+            carry=self.settings.carry,
             held=self.held(row),
-            carried=self.tails(index, row, stage, "latents") if self.settings.carry == "latents" else None,
+            held_sound=held_sound,
+            before_latents=self.tails(index, row, stage, "latents"),
             latents=latents,
             start_image=given.start_image if row.start == 0 else None,
             end_image=None if row.end is None else given.end_images[row.end - 1][None],
@@ -221,15 +252,34 @@ class Film:
         )
 
     def tails(self, index: int, row: Row, stage: int, what: str) -> list[Tensor] | None:
-        """The latents, or the noise, of the frames that a window shares with the one before; None if there is none."""
+        """The latents, or the noise, of the frames that a window shares with those before; None if there is none."""
         if self.last is None or not row.overlap:
             return None
         before, carrier = self.plan.rows[index - 1], self.stages[stage].carrier
-        end = before.overlap + before.out
-        return [
-            part[:, :, carrier.slot(i, end - row.overlap) : carrier.slot(i, end)]
-            for i, part in enumerate(getattr(self.last, what)[stage])
-        ]
+        end, offset = before.overlap + before.out, before.start - before.overlap - beginning(self.plan, index - 1)
+        counts = (
+            carrier.slot(i, offset, end) - carrier.slot(i, offset, end - row.overlap)
+            for i in range(len(self.tails_of[what][stage]))
+        )
+        return [part[:, :, part.shape[2] - n :] for part, n in zip(self.tails_of[what][stage], counts, strict=True)]
+
+    def remember(self, index: int, row: Row, made: Made, longest: int) -> None:
+        """Add a window's own latents and noise to those of its shot, as many as `longest` frames need."""
+        offset = row.start - row.overlap - beginning(self.plan, index)
+        for what, stages in (("latents", made.latents), ("noise", made.noise)):
+            joined: list[list[Tensor]] = []
+            for stage, parts in enumerate(stages):
+                carrier, before = self.stages[stage].carrier, self.tails_of.get(what) if row.overlap else None
+                joined.append([])
+                for i, part in enumerate(parts):
+                    end = carrier.slot(i, offset, row.overlap + row.out)
+                    if before is not None:  # its overlap is there already
+                        own = part[:, :, carrier.slot(i, offset, row.overlap) : end]
+                        whole = torch.cat([before[stage][i], own], dim=2)
+                    else:
+                        whole = part[:, :, :end]
+                    joined[-1].append(whole[:, :, max(0, whole.shape[2] - carrier.slot(i, 0, longest) - 1) :].clone())
+            self.tails_of[what] = joined
 
     def seed(self, index: int, row: Row, seed: int) -> int:
         """The noise seed of a window: of the first the given one; it does not depend on the length of other shots."""
@@ -258,15 +308,19 @@ class Film:
                 [self.waiting[:-fade], cross_fade(self.waiting[-fade:], frames[row.overlap - fade : row.overlap])]
             )
             self.tail = torch.cat([self.tail[:-fade], self.waiting[-fade:]])
-        self.join_sound(row, made)
+        self.join_sound(index, row, made)
         after = self.plan.rows[index + 1 :]
         keep = min(self.settings.crossfade, after[0].overlap) if after else 0
+        if made.sound is not None and after and after[0].overlap:
+            keep = max(keep, math.ceil((LAG + FADE) * self.plan.fps))
         film = torch.cat([self.waiting, new]) if len(self.waiting) else new
+        keep = min(keep, len(film))
         self.write(film[: len(film) - keep])
         self.waiting = film[len(film) - keep :].clone()
         longest = max((each.overlap for each in after), default=0)
         joined_tail = torch.cat([self.tail, new]) if len(self.tail) else new
         self.tail = joined_tail[max(0, len(joined_tail) - longest) :].clone()
+        self.remember(index, row, made, longest)
         self.last = made
         self.report.append(f"window {index + 1}: frames {row.start} to {row.start + row.out - 1}; {made.line}")
 
@@ -279,32 +333,36 @@ class Film:
             frames = made.frames.float() / 255
             self.drift.correct(index, frames, frames[:0])
 
-    def join_sound(self, row: Row, made: Made) -> None:
+    def join_sound(self, index: int, row: Row, made: Made) -> None:
+        """Fade the film's sound into a window's, where it ends: also before the frames."""
         if made.sound is None:
             return
         rate, fps = self.carrier.sample_rate, self.plan.fps
-        seam, end = round(row.start / fps * rate), round((row.start + row.out) / fps * rate)
-        first = seam - round(row.overlap / fps * rate)
-        new = fitted(made.sound, end - first)
-        fade = min(seam - max(first, self.written), round(FADE * rate)) if row.overlap else 0
-        if self.sound is None or fade <= 0:
-            self.sound = append(self.sound, new[:, seam - first :])
-            return
-        old, coming = self.sound[:, -fade:], new[:, seam - first - fade : seam - first]
+        begin = beginning(self.plan, index)
+        first = round(begin / fps * rate) + round((row.start - row.overlap - begin) / fps * rate)
+        old = made.sound[:, :0] if self.sound is None else self.sound  # samples from `written` on
+        at = max(first, self.written + old.shape[1])
+        old = fitted(old, at - self.written)
+        new = made.sound[:, : round((row.start + row.out) / fps * rate) - first]
+        new = fitted(new, max(new.shape[1], at - first))
+        fade = min(at - max(first, self.written), round(FADE * rate))
         weights = (torch.arange(fade) + 1) / (fade + 1)
-        self.sound = torch.cat([self.sound[:, :-fade], torch.lerp(old, coming, weights), new[:, seam - first :]], 1)
+        coming = new[:, at - first - fade : at - first]
+        kept = old.shape[1] - fade
+        self.sound = torch.cat([old[:, :kept], torch.lerp(old[:, kept:], coming, weights), new[:, at - first :]], 1)
 
     def write(self, frames: Tensor) -> None:
         if not len(frames):
             return
-        self.done += len(frames)
-        self.newest = (
-            torch.cat([*([self.newest] if len(self.newest) else []), frames])[-self.keep :] if self.keep else frames[:0]
-        )
+        start, self.done = self.done, self.done + len(frames)
+        if self.keep:
+            self.newest = (torch.cat([self.newest, frames]) if len(self.newest) else frames)[-self.keep :].clone()
         sound = None
-        if self.sound is not None:
+        if self.given.sound is not None:
+            sound = stretch(self.given.sound, start / self.plan.fps, self.done / self.plan.fps)["waveform"][0]
+        elif self.sound is not None:
             count = round(self.done / self.plan.fps * self.carrier.sample_rate) - self.written
-            sound, self.sound = self.sound[:, :count], self.sound[:, count:]
+            sound, self.sound = fitted(self.sound, count), self.sound[:, count:]
             self.written += count
         self.sink(frames, sound)
 
@@ -325,7 +383,8 @@ def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: DriftSett
         facts["end_image"] = None if row.end is None else digest(given.end_images[row.end - 1])
         facts["ref_image"] = None if row.ref is None else digest(given.ref_images[row.ref - 1])
         if row.overlap:
-            facts["before"] = keys[-1] if keys else given.prefix.digest
+            sound = None if given.prefix_sound is None else digest(given.prefix_sound["waveform"])
+            facts["before"] = keys[-1] if keys else [given.prefix.digest, sound]
             facts["crossfade"] = settings.crossfade
             facts["drift"] = None if drift is None else drift.plain()
         keys.append(hashlib.sha256(json.dumps([base, facts], sort_keys=True).encode()).hexdigest()[:40])
@@ -336,6 +395,13 @@ def place_of(plan: WindowPlan, index: int) -> tuple[int, int]:
     """Which shot a window is in, and which of its windows it is."""
     starts = [i for i, row in enumerate(plan.rows[: index + 1]) if i == 0 or row.new_shot]
     return len(starts) - 1, index - starts[-1]
+
+
+def beginning(plan: WindowPlan, index: int) -> int:
+    """The film frame at which the windows begin that hang together with a window, those held of a video with them."""
+    while index and plan.rows[index].overlap:
+        index -= 1
+    return plan.rows[index].start - plan.rows[index].overlap
 
 
 def with_text(conditionings: Conditionings, text: list) -> Conditionings:
@@ -378,10 +444,6 @@ def digest(tensor: Tensor | None) -> str | None:
         return None
     name = f"{tuple(tensor.shape)} {tensor.dtype}".encode()
     return hashlib.sha256(name + tensor.cpu().contiguous().numpy().tobytes()).hexdigest()[:32]
-
-
-def append(sound: Tensor | None, new: Tensor) -> Tensor:
-    return new if sound is None else torch.cat([sound, new], dim=1)
 
 
 def fitted(sound: Tensor, count: int) -> Tensor:

@@ -12,30 +12,46 @@ from torch import Tensor
 
 from .wan_tiny import prompts
 
-GROUP = 4
+FACTORS = {16: (8, 4), 48: (16, 4), 128: (32, 8)}  # channels -> pixels and frames to a latent
 
 
 class StepVAE:
     """Latents are colours: a frame of a latent is its first three channels, a group of frames repeats it. Lossless."""
 
-    latent_dim = 3
+    latent_dim, first_stage_model = 3, None
 
     def __init__(self, channels: int = 16) -> None:
-        self.latent_channels, self.factor = channels, 16 if channels == 48 else 8
+        self.latent_channels, (self.factor, self.group) = channels, FACTORS[channels]
         self.encoded = self.decoded = 0
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """[F, H, W, 3] in 0..1 -> [1, 16, T, h, w]; of a group its last frame, of a block its first pixel."""
+        """[F, H, W, 3] in 0..1 -> [1, C, T, h, w]; of a group its last frame, of a block its first pixel."""
         self.encoded += 1
-        colours = pixels[::GROUP, :: self.factor, :: self.factor].permute(3, 0, 1, 2)
+        colours = pixels[:: self.group, :: self.factor, :: self.factor].permute(3, 0, 1, 2)
         return F.pad(colours, (0, 0, 0, 0, 0, 0, 0, self.latent_channels - 3)).unsqueeze(0)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """[1, 16, T, h, w] -> [1, F, H, W, 3]."""
+        """[1, C, T, h, w] -> [1, F, H, W, 3]."""
         self.decoded += 1
         colours = latent[:, :3].permute(0, 2, 3, 4, 1)
-        frames = torch.cat([colours[:, :1], colours[:, 1:].repeat_interleave(GROUP, dim=1)], dim=1)
+        frames = torch.cat([colours[:, :1], colours[:, 1:].repeat_interleave(self.group, dim=1)], dim=1)
         return frames.repeat_interleave(self.factor, dim=2).repeat_interleave(self.factor, dim=3).clamp(0, 1)
+
+
+class StepSound:
+    """An audio VAE whose sound is, at the time of each latent, its first value; a latent ends 30 ms early, as LTX's."""
+
+    latent_dim, latent_channels = 2, 8
+
+    def __init__(self, rate: int = 48000) -> None:
+        self.rate, self.audio_sample_rate_output = rate, rate
+        self.first_stage_model = SimpleNamespace(preprocessor=None, output_sample_rate=rate)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """[1, 8, A, 16] -> [1, N, 2]."""
+        hop = self.rate // 100
+        sound = latent[:, 0, :, 0].repeat_interleave(4 * hop, dim=1)[:, 3 * hop :]
+        return sound.unsqueeze(-1).expand(-1, -1, 2)
 
 
 class NoiseGuider:
@@ -101,5 +117,5 @@ def random_plan(seed: int, *, shots: bool = True, prefix: int = 0):
             )
         )
         start += room - trim
-        before = overlap + room - trim
+        before = (0 if fresh[number] else before) + room - trim
     return WindowPlan(tuple(rows), GRIDS["wan"], 16.0, prefix)

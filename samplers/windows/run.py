@@ -406,6 +406,10 @@ def beginning(plan: WindowPlan, index: int) -> int:
 
 def with_text(conditionings: Conditionings, text: list) -> Conditionings:
     """The prompts with another text in every entry of the positive one."""
+    if "positive" not in conditionings:
+        raise ValueError(
+            f"the plan has prompts, and the guider's are {', '.join(conditionings)}: use one with a positive prompt"
+        )
     tensor, options = text[0]
     return {**conditionings, "positive": [[tensor, {**each, **options}] for _, each in conditionings["positive"]]}
 

@@ -275,6 +275,7 @@ NOT_SERVED = {
     "LTX_2.3_": f"{_BLOCK_28}, and there is no pocket distilled LoRA",
     "LTX_2.5_": "there is no pocket model for LTX-2.5",
     "LTX-Video_0.9.8_Video_to_Video": "the pocket model follows the prompt alone: the source does not steer the motion",
+    "LTX-Video_0.9.8_Extend_Video": "windows of the pocket model are judged by the tests alone",
     "LTX-Video_2B_Keyframes": "the pocket model does not look at a keyframe: the last image has no effect",
     "LTX-Video_2B_Double_Frame_Rate": "there is no pocket temporal upscaler",
     "LongLive_2.0_Multi-Shot": "there is no pocket model on latents of the Wan 2.2 VAE",

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..utils.core import need
 from ..utils.inputs import check_sigmas
 from .packed import latent_shapes
+from .windows.text_bias import need_reader
 
 _samplers = need("comfy.samplers", "KSAMPLER")
 _extension = need("comfy.patcher_extension", "WrappersMP.OUTER_SAMPLE")
@@ -23,6 +24,7 @@ def need_fitting_latent(guider: Any, latent: Any, sigmas: Tensor) -> None:
     """Raise ValueError before a run unless a latent (or nested one) and sigmas fit its model and prompts."""
     shapes = [part.shape for part in latent.unbind()] if latent.is_nested else [latent.shape]
     need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
+    need_reader(guider.model_patcher, guider.original_conds)
 
 
 def need_fitting_shapes(model: Any, shapes: list, sigmas: Tensor, prompts: dict[str, list[dict]]) -> None:
@@ -67,6 +69,7 @@ def need_when_sampled(model: Any, need_prompts: Callable) -> None:
         guider = executor.class_obj
         shapes = others.get("latent_shapes") or [latent_image.shape]
         need_fitting_shapes(guider.model_patcher.model, shapes, sigmas, guider.original_conds)
+        need_reader(guider.model_patcher, guider.original_conds)
         need_prompts(guider.model_patcher, shapes, denoise_mask, **texts_of(guider.original_conds))
         return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, pbar, whole(seed), **others)
 
@@ -112,6 +115,7 @@ def need_fitting_run(guider: Any, sigmas: Tensor, latent: Tensor) -> None:
     """Raise ValueError unless sigmas, the latent and the prompts of a guider, whoever made it, fit its model."""
     model = guider.inner_model
     need_fitting_shapes(model, latent_shapes(guider, latent), sigmas, guider.conds)
+    need_reader(guider.model_patcher, guider.conds)
     need_fitting_prompts(texts_of(guider.conds), text_widths(model.diffusion_model), f"this {type(model).__name__}")
 
 

@@ -20,6 +20,7 @@ from ..utils.core import need
 from .compiled import telling
 from .fitting import need_fitting_latent, whole
 from .guidance import ProjectedGuidance, cfg_zero_star, skip_for_negative
+from .windows.text_bias import need_reader
 
 samplers = need(
     "comfy.samplers",
@@ -148,6 +149,8 @@ class PhaseGuider(samplers.CFGGuider):  # type: ignore[name-defined]
         self, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None
     ):
         need_fitting_latent(self, latent_image, sigmas)
+        if self.second is not None:
+            need_reader(self.second.model_patcher, self.original_conds)
         first = self.model_patcher, self.model_options
         second = None if self.second is None else (self.second.model_patcher, self.second.model_options)
         self.phase = self.plan.phase_of(float(sigmas[0])) if len(sigmas) else 0

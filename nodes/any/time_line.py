@@ -80,26 +80,36 @@ class PromptTimeLine(Node):
                     optional=True,
                     tooltip="frame of the film that the clip begins with (0 to 10000000), for a part of a longer film",
                 ),
+                io.Model.Input("model_low", optional=True, tooltip="low-noise expert of Wan 2.2, to read it as well"),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="model that reads time lines; others are not affected"),
                 io.Conditioning.Output(display_name="positive", tooltip="the texts and their times, for this model"),
                 io.String.Output(display_name="report", tooltip="table: segment, seconds, latent frames, text"),
+                io.Model.Output(display_name="model_low", tooltip="model_low that reads time lines, if one is given"),
             ],
         )
 
     @classmethod
-    def execute(cls, model, clip, text, fps, length, softness, strength, first_frame=0):
-        family = family_of(model)
+    def execute(cls, model, clip, text, fps, length, softness, strength, first_frame=0, model_low=None):
+        family = family_of(model, "model")
         line = read(text, first_frame + length, fps, family.STEP)
         positive = at_window(encode(clip, line, softness, strength, first_frame, length), first_frame, length)
-        family.need_prompts(model, clip=positive)
-        patched = model.clone()
-        family.patch(patched)
-        return io.NodeOutput(patched, positive, table(line, softness, first_frame, length))
+        low = None if model_low is None else reader(model_low, "model_low", positive)
+        report = table(line, softness, first_frame, length)
+        return io.NodeOutput(reader(model, "model", positive), positive, report, low)
 
 
-def family_of(model: Any) -> Any:
+def reader(model: Any, name: str, positive: list) -> Any:
+    """A clone of a MODEL that reads time lines; ValueError if the texts are those of another one."""
+    family = family_of(model, name)
+    family.need_prompts(model, clip=positive)
+    patched = model.clone()
+    family.patch(patched)
+    return patched
+
+
+def family_of(model: Any, name: str) -> Any:
     """The module that knows the text attention of a MODEL; ValueError if none does."""
     from ...ltx.ltx2 import time_line as ltx2
     from ...ltx.ltxv import time_line as ltxv
@@ -109,7 +119,7 @@ def family_of(model: Any) -> Any:
         if family.can(model.model.diffusion_model):
             return family
     raise ValueError(
-        f"model is {type(model.model).__name__}, a {type(model.model.diffusion_model).__name__}; a time line works on "
+        f"{name} is {type(model.model).__name__}, a {type(model.model.diffusion_model).__name__}; a time line works on "
         "Wan (text, image, Fun, VACE, camera), LTX-Video and LTX-2 models. For LongLive use LongLive Prompt Schedule"
     )
 

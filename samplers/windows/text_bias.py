@@ -275,6 +275,17 @@ def picture(timed: TimedText, tokens: int, before: int = 0) -> Track:
     return Track(frame_times(timed.latents, timed.line.step), tokens, before)
 
 
+def need_reader(model: Any, prompts: dict[str, list[dict]]) -> None:
+    """Raise ValueError if a prompt has a time line and the MODEL would read all of its texts at all times."""
+    for name, prompt in prompts.items():
+        if any(KEY in options for options in prompt) and not model.get_wrappers(
+            _extension.WrappersMP.CALC_COND_BATCH, KEY
+        ):
+            raise ValueError(
+                f"{name} has a time line, and the model does not read it: connect the model of its Prompt Time Line"
+            )
+
+
 def need_unchanged(timed: TimedText, context: Tensor) -> None:
     """Raise ValueError unless a conditioning has the tokens that it says."""
     if context.shape[1] != sum(timed.tokens):

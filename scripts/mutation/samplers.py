@@ -452,4 +452,18 @@ FAULTS = (
         "if sound is None and self.sample_rate < 0:",
         ("tests/unit/ltx/ltx2/test_windows.py::test_the_sound_of_a_given_video_is_in_front_and_held",),
     ),
+    Fault(
+        "Time line: a second expert that does not read it is taken",
+        "samplers/phase_guider.py",
+        "need_reader(self.second.model_patcher, self.original_conds)",
+        "need_reader(self.model_patcher, self.original_conds)",
+        ("tests/nodes/any/test_time_line.py::test_both_experts_of_wan_read_the_line",),
+    ),
+    Fault(
+        "Time line: guiders take a model that does not read it",
+        "samplers/windows/text_bias.py",
+        "if any(KEY in options for options in prompt) and not model.get_wrappers(",
+        "if any(KEY in options for options in prompt[1:]) and not model.get_wrappers(",
+        ("tests/nodes/any/test_time_line.py::test_a_guider_of_the_pack_refuses_a_model_that_does_not_read_the_line",),
+    ),
 )

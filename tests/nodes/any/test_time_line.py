@@ -11,6 +11,7 @@ import comfy.sd
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from comfy_extras.nodes_lt import LTXVAddGuide
 
 from harness import wan_tiny
@@ -18,8 +19,14 @@ from harness.compiled import compiled
 from harness.pack import ROOT
 from harness.random_texts import RandomTexts
 from oner.ltx.ltx2.block_choice import with_exact_block
+from oner.ltx.ltx2.guidance import Guidance, constant
+from oner.ltx.ltx2.guider import MultimodalGuider
+from oner.ltx.ltx2.solvers import make_sampler
+from oner.ltx.ltxv.guidance import GuidanceSchedule
+from oner.ltx.ltxv.guider import LTXVGuider
 from oner.nodes.any.time_line import PromptTimeLine, read
-from oner.samplers.windows.text_bias import KEY, at_window, picture
+from oner.samplers.phase_guider import Phase, PhaseGuider, PhasePlan
+from oner.samplers.windows.text_bias import BIAS, KEY, at_window, picture
 from oner.samplers.windows.time_line import biases
 
 OFF = -40.0
@@ -142,7 +149,7 @@ def assert_close(result, expected):
 
 
 def test_each_latent_frame_hears_the_text_of_its_time_as_if_it_were_the_prompt(family):
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     found, alone_a, alone_b = (
         heard_by(family, m, p) for m, p in ((model, positive), *((family.model, prompt(family, t)) for t in (A, B)))
     )
@@ -160,7 +167,7 @@ def test_each_latent_frame_hears_the_text_of_its_time_as_if_it_were_the_prompt(f
 
 
 def test_at_strength_0_every_frame_hears_all(family):
-    model, positive, _ = timed(family, strength=0.0)
+    model, positive, *_ = timed(family, strength=0.0)
     found = heard_by(family, model, positive)
     swapped = heard_by(family, *timed(family, f"[0%:50%] {B} [50%:100%] {A}", strength=0.0)[:2])
     for name in found:
@@ -169,7 +176,7 @@ def test_at_strength_0_every_frame_hears_all(family):
 
 def test_the_model_before_the_node_is_as_before_and_others_prompts_on_the_new_one_too(family):
     plain = sample(family.model, prompt(family, A), latent=family.latent)[0]
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     sample(model, positive, latent=family.latent)
     for each in (family.model, model):
         again = sample(each, prompt(family, A), latent=family.latent)[0]
@@ -182,7 +189,7 @@ def parts(latent):
 
 
 def test_one_text_throughout_is_the_plain_prompt(family):
-    model, positive, _ = timed(family, f"[0%:100%] {A}")
+    model, positive, *_ = timed(family, f"[0%:100%] {A}")
     found = sample(model, positive, latent=family.latent)[0]
     for one, other in zip(
         parts(found), parts(sample(family.model, prompt(family, A), latent=family.latent)[0]), strict=True
@@ -190,18 +197,22 @@ def test_one_text_throughout_is_the_plain_prompt(family):
         assert_close(one, other)
 
 
+def untimed(family, positive):
+    """A negative prompt of another text with as many columns as the positive, so that both share a batch."""
+    negative = timed(family, f"[0%:50%] {B} [50%:100%] {A}")[1]
+    negative = [[c, {name: each for name, each in options.items() if name != KEY}] for c, options in negative]
+    if "unprocessed_ltxav_embeds" not in negative[0][1]:
+        return negative
+    network = family.model.model.diffusion_model  # whose connectors would make one text of it
+    texts = negative[0][0].split(positive[0][1][KEY].tokens[::-1], dim=1)
+    joined = torch.cat([network.preprocess_text_embeds(text, unprocessed=True) for text in texts], dim=1)
+    return [[joined, {**negative[0][1], "unprocessed_ltxav_embeds": False}]]
+
+
 def test_the_negative_pass_is_untouched_beside_it_in_one_batch(family):
     """The negative prompt is as long, so that both are rows of one batch."""
-    model, positive, _ = timed(family)
-    negative = timed(family, f"[0%:50%] {B} [50%:100%] {A}")[1]
-    negative = [
-        [context, {name: each for name, each in options.items() if name != KEY}] for context, options in negative
-    ]
-    if "unprocessed_ltxav_embeds" in negative[0][1]:  # LTX-2's connectors would make one text of it
-        network = family.model.model.diffusion_model
-        texts = negative[0][0].split(positive[0][1][KEY].tokens[::-1], dim=1)
-        joined = torch.cat([network.preprocess_text_embeds(text, unprocessed=True) for text in texts], dim=1)
-        negative = [[joined, {**negative[0][1], "unprocessed_ltxav_embeds": False}]]
+    model, positive, *_ = timed(family)
+    negative = untimed(family, positive)
     options = {"negative": negative, "latent": family.latent, "cfg": 3.0, "places": family.places}
     _, both = sample(model, positive, **options)
     _, plain = sample(family.model, negative, latent=family.latent, places=family.places)
@@ -229,7 +240,7 @@ def test_an_attention_override_still_has_all_other_attention(family):
 
     known = sample(overridden(family.model), prompt(family, A), latent=family.latent)[0]
     count = len(calls)
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     found = sample(overridden(model), prompt(family, A), latent=family.latent)[0]
     for one, other in zip(parts(found), parts(known), strict=True):
         assert torch.equal(one, other)
@@ -256,10 +267,19 @@ def test_a_patched_forward_that_was_there_is_called(family):
     assert float(found["video"][0].abs().max()) == 0
 
 
-def test_the_node_twice_acts_once(family):
-    model, positive, _ = timed(family)
-    again = PromptTimeLine.execute(model, family.clip, TEXT, FPS, family.frames, 1.0, OFF).args[0]
-    one, other = (sample(each, positive, latent=family.latent)[0] for each in (model, again))
+@pytest.mark.parametrize("between", [False, True])
+def test_the_node_twice_acts_once(family, between):
+    """Also with a patch of others between the two, under which the negative pass shares a batch with the positive."""
+    model, positive, *_ = timed(family)
+    again = model
+    if between:
+        again = model.clone()
+        for path in family.places.values():
+            inner = again.get_model_object(f"diffusion_model.{path}.forward")
+            again.add_object_patch(f"diffusion_model.{path}.forward", lambda *a, inner=inner, **o: inner(*a, **o))
+    again = PromptTimeLine.execute(again, family.clip, TEXT, FPS, family.frames, 1.0, OFF).args[0]
+    negative = untimed(family, positive)
+    one, other = (sample(each, positive, negative, family.latent, cfg=3.0)[0] for each in (model, again))
     for a, b in zip(parts(one), parts(other), strict=True):
         assert torch.equal(a, b)
 
@@ -284,7 +304,7 @@ def test_a_window_of_a_film_hears_what_the_film_hears_then(family):
     start = step * 8
     text = f"[1:{start // 2}] what was [{start // 2 + 1}:{start + step * 2 + 1}] {A} [{start + step * 2 + 2}:] {B}"
     length = family.frames + start
-    model, positive, _ = timed(family, text, length=length)
+    model, positive, *_ = timed(family, text, length=length)
     window = at_window(positive, start, family.frames)
     assert len(window[0][1][KEY].texts) == 2
     assert len(positive[0][1][KEY].texts) == 3
@@ -304,7 +324,7 @@ def test_a_window_of_a_film_hears_what_the_film_hears_then(family):
 def test_vace_references_in_front_do_not_shift_the_line(families, count):
     family = families("wan vace")
     latent = torch.cat([draw(1, 16, count, 4, 6, seed=5), family.latent], dim=2)
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     heard = [
         sample(m, p, latent=latent, places=family.places)[1]["video"][0][0][count * family.tokens :]
         for m, p in ((model, positive), *((family.model, prompt(family, t)) for t in (A, B)))
@@ -356,7 +376,7 @@ def test_an_image_prompt_beside_the_text_hears_no_time():
 def test_appended_guides_do_not_stretch_the_line(families, name, count):
     family = families(name)
     video = parts(family.latent)[0]
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     conds = []
     for m, p in ((model, positive), *((family.model, prompt(family, t)) for t in (A, B))):
         mask = torch.ones(1, 1, 5, 1, 1)
@@ -389,17 +409,121 @@ def test_a_reference_sound_in_front_does_not_shift_the_line(families):
     assert_close(found[7 + 18 :], alone[1][7 + 18 :])
 
 
+# --- guiders of the pack ---------------------------------------------------------------------------------------------
+
+
+def test_both_experts_of_wan_read_the_line(families):
+    family = families("wan")
+    low = wan_tiny.load(seed=1)
+    model, positive, _, model_low = timed(family, model_low=low)
+    plan = PhasePlan((Phase(1.0), Phase(1.0)), (0.8,))  # of two steps one each
+
+    def heard_by_low(low, positive):
+        guider = PhaseGuider(model, plan, low)
+        guider.set_conds(positive, positive)
+        heard, end = listen(low, family.places)
+        try:
+            guider.sample(
+                family.latent, family.latent * 0, comfy.samplers.ksampler("euler"), SIGMAS, disable_pbar=True, seed=0
+            )
+        finally:
+            end()
+        return heard["video"]
+
+    assert len(heard_by_low(model_low, positive)) == 1
+    bias = read_biases(low, lambda: heard_by_low(model_low, positive))
+    assert bias == [True]
+    with pytest.raises(ValueError, match="positive has a time line, and the model does not read it"):
+        heard_by_low(low, positive)
+
+
+def read_biases(model, run):
+    """For each call of the first text attention whether it got a bias."""
+    found = []
+    module = model.model.diffusion_model.blocks[0].cross_attn
+    hook = module.register_forward_pre_hook(
+        lambda _m, _a, options: found.append(BIAS in options["transformer_options"]), with_kwargs=True
+    )
+    try:
+        run()
+    finally:
+        hook.remove()
+    return found
+
+
+def test_guidance_of_ltx2_reads_the_line_in_every_positive_pass(families):
+    family = families("ltx2")
+    model, positive, *_ = timed(family)
+    guidance = constant(Guidance(cfg=3.0, stg=1.0, stg_blocks=(1,), modality=3.0))
+    guider = MultimodalGuider(model, guidance, guidance)
+    guider.set_conds(positive, prompt(family, B))
+    heard, end = listen(model, family.places)
+    try:
+        SamplerCustomAdvanced.execute(
+            Noise(family.latent), guider, make_sampler("euler"), SIGMAS[1:], {"samples": family.latent}
+        )
+    finally:
+        end()
+    alone = heard_by_at(family, model, positive, SIGMAS[1:])
+    rows = [row for call in heard["video"] for row in call]
+    same = [torch.allclose(row, alone, rtol=0, atol=2e-5 * float(alone.abs().max())) for row in rows]
+    assert sorted(same) == [False, True, True, True]  # negative; positive, perturbed in block 1, isolated
+
+
+class Noise:
+    seed = 0
+
+    def __init__(self, latent):
+        self.latent = latent
+
+    def generate_noise(self, _latent):
+        return self.latent
+
+
+def heard_by_at(family, model, positive, sigmas):
+    guider = MultimodalGuider(model, constant(Guidance(cfg=1.0)), constant(Guidance(cfg=1.0)))
+    guider.set_conds(positive, positive)
+    heard, end = listen(model, family.places)
+    try:
+        SamplerCustomAdvanced.execute(
+            Noise(family.latent), guider, make_sampler("euler"), sigmas, {"samples": family.latent}
+        )
+    finally:
+        end()
+    return heard["video"][0][0]
+
+
+@pytest.mark.parametrize("name", ["wan", "ltxv", "ltx2"])
+def test_a_guider_of_the_pack_refuses_a_model_that_does_not_read_the_line(families, name):
+    family = families(name)
+    _, positive, *_ = timed(family)
+    guider = {
+        "wan": lambda: PhaseGuider(family.model, PhasePlan((Phase(1.0),))),
+        "ltxv": lambda: LTXVGuider(
+            family.model, positive, positive, GuidanceSchedule.constant(3.0, 1.0, 0.7, ()), "residual"
+        ),
+        "ltx2": lambda: MultimodalGuider(family.model, constant(Guidance(cfg=1.0)), constant(Guidance(cfg=1.0))),
+    }[name]()
+    if name != "ltxv":
+        guider.set_conds(positive, positive)
+    with pytest.raises(ValueError, match="positive has a time line, and the model does not read it"):
+        guider.sample(family.latent, family.latent, comfy.samplers.ksampler("euler"), SIGMAS, disable_pbar=True)
+
+
 # --- boundaries ------------------------------------------------------------------------------------------------------
 
 
-def test_another_length_than_the_latents_is_refused(family):
-    model, positive, _ = timed(family, length=family.frames + 16)
+@pytest.mark.parametrize("more", [16, -8])
+def test_another_length_than_the_latents_is_refused(family, more):
+    if more < 0 and hasattr(family.model.model.diffusion_model, "vace_blocks"):
+        pytest.skip("what a latent of VACE has more is references")
+    model, positive, *_ = timed(family, length=family.frames + more)
     with pytest.raises(ValueError, match=f"set the length of Prompt Time Line to {family.frames}"):
         sample(model, positive, latent=family.latent)
 
 
 def test_a_prompt_that_was_changed_after_the_node_is_refused(family):
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     longer = [[torch.cat([positive[0][0], positive[0][0][:, :5]], dim=1), {**positive[0][1]}]]
     longer[0][1].pop("attention_mask", None)
     with pytest.raises(ValueError, match="was changed after Prompt Time Line"):
@@ -420,7 +544,7 @@ def test_texts_of_another_encoder_are_refused(family):
 
 def test_context_windows_are_refused(families):
     family = families("wan")
-    model, positive, _ = timed(family)
+    model, positive, *_ = timed(family)
     model = model.clone()
     options = model.model_options["transformer_options"] = {**model.model_options["transformer_options"]}
     options["context_window"] = object()

@@ -9,7 +9,9 @@ import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+from comfy_extras.nodes_hunyuan import LatentUpscaleModelLoader
 from comfy_extras.nodes_lt_audio import LTXVAudioVAEDecode
+from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
 from harness.windows import StepSound, StepVAE
 from oner.ltx.latents import audio_latent_frames
@@ -19,7 +21,7 @@ from oner.ltx.ltx2.noise import LatentNoise
 from oner.ltx.ltx2.solvers import make_sampler
 from oner.ltx.ltx2.windows import make_carrier
 from oner.nodes.ltx.conditioning import LTXCrop, LTXImageToVideo, LTXKeyframe, LTXReferenceVideo
-from oner.nodes.ltx.latents import LTXEmptyLatent
+from oner.nodes.ltx.latents import LTXEmptyLatent, LTXStageHandOver
 from oner.nodes.ltx.loaders import AUDIO_PARTS, load_vae
 from oner.samplers.windows.carrier import LAG, Window
 from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
@@ -211,6 +213,42 @@ def test_two_stages_have_the_size_and_hold(ltx2, prompts, sound_of):
     assert torch.equal(first, second) == (sound_of == "stage 1")
     for parts, before in zip(made[1].latents, made[0].latents, strict=True):
         assert torch.equal(parts[1][:, :, :10], before[1][:, :, -10:])
+
+
+@pytest.mark.parametrize("given", ["text", "start image"])
+def test_one_window_of_two_stages_is_what_the_graph_of_two_samples(ltx2, prompts, tmp_path, given):
+    paths = write_models(tmp_path, ["ltx-2.3", "upscaler-x2"])
+    vaes, upscaler = vaes_of(paths["ltx-2.3"]), load_upscaler(paths["upscaler-x2"])
+    image = pixels(1, 128) if given == "start image" else None
+
+    def sampled(latent, sigmas):
+        if image is not None:
+            latent = LTXImageToVideo.execute(vaes[0], image, latent, 1.0).result[0]
+        guider, euler = guider_of(ltx2, prompts), comfy.samplers.sampler_object("euler")
+        return SamplerCustomAdvanced.execute(Noise_RandomNoise(7), guider, euler, sigmas, latent).result[0]
+
+    first = sampled(LTXEmptyLatent.execute(128, 128, 17, 24.0, 1, "two", True).result[0], SIGMAS)
+    larger = LTXStageHandOver.execute(prompts[0], first, upscaler, vaes[0]).result[1]
+    want = [each["samples"].unbind() for each in (first, sampled(larger, SECOND))]
+
+    def upsample(video):
+        return LTXVLatentUpsampler.execute({"samples": video}, upscaler, vaes[0]).result[0]["samples"]
+
+    stages = [
+        stage(ltx2, prompts, size=64, vaes=vaes),
+        stage(ltx2, prompts, size=128, vaes=vaes, sigmas=SECOND, upsample=upsample),
+    ]
+    _, _, (made,) = run(stages, [Row(0, 17, 0, 17)], given=Given(start_image=image))
+    for parts, expected in zip(made.latents, want, strict=True):
+        for part, other in zip(parts, expected, strict=True):
+            assert torch.equal(part, other)
+
+
+def load_upscaler(path):
+    import folder_paths
+
+    folder_paths.add_model_folder_path("latent_upscale_models", str(path.parent))
+    return LatentUpscaleModelLoader.execute(path.name).result[0]
 
 
 def test_the_second_stage_starts_from_the_first_in_picture_and_sound(ltx2, prompts):

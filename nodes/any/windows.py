@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import comfy.utils
 import latent_preview
 import torch
@@ -499,6 +500,7 @@ class Progress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def window(self, index: int, stage: int) -> Callable:
+        comfy.model_management.throw_exception_if_processing_interrupted()
         before = index * sum(self.steps) + sum(self.steps[:stage])
 
         def step(number: int, x0, _x, _steps: int) -> None:
@@ -507,6 +509,7 @@ class Progress:
                 video = x0.unbind()[0] if getattr(x0, "is_nested", False) else x0
                 preview = self.previewer.decode_latent_to_preview_image("JPEG", video)
             self.bar.update_absolute(before + number + 1, preview=preview)
+            comfy.model_management.throw_exception_if_processing_interrupted()  # core looks in cast layers alone
 
         return step
 

@@ -8,8 +8,8 @@ TITLE = "Wan 2.2: one clip, prompts at their own times"
 DESCRIPTION = (
     "Each part of the prompt holds at its own time within one clip; where they meet, one goes over into the other."
 )
-HOW_TO = f"""Write what holds throughout, then the parts with their times: `[0s:2s]`, `[40%:70%]`, `[3s:]`. Each expert has a **Time line**
-of the same text; the positive prompt is that of the first.
+HOW_TO = f"""Write what holds throughout, then the parts with their times: `[0s:2s]`, `[40%:70%]`, `[3s:]`. `length` is that of
+the clip. Both experts read the same line.
 
 {wan.ENCODER_NOTE}"""
 
@@ -24,28 +24,25 @@ TEXT = """a lighthouse on a cliff, seen from the sea
 def build(g: Graph) -> None:
     vae = wan.load_vae(g)
     high, low = wan.load_experts(g, HIGH, LOW, 5.0)
-    text = g.node("PrimitiveStringMultiline", "text", title="Prompts and times", value=TEXT)
     encoder = g.node(
         "OnerTextEncoderLoader", "text_encoder", folder="umt5-xxl", type="wan", projection="none", device="default"
     )
     negative = g.node("CLIPTextEncode", "negative", title="Negative prompt", clip=encoder.out(0), text=wan.NEGATIVE)
-    lines = [
-        g.node(
-            "OnerPromptTimeLine",
-            f"time_line_{name}",
-            title=f"Time line, {name}-noise expert",
-            model=model,
-            clip=encoder.out(0),
-            text=text.out(0),
-            fps=16.0,
-            length=81,
-            softness=1.0,
-            strength=-8.0,
-            first_frame=0,
-        )
-        for name, model in (("high", high), ("low", low))
-    ]
-    guider = wan.guide_experts(g, [line.out(0) for line in lines], lines[0].out(1), negative.out(0), (3.5, 3.5))
+    line = g.node(
+        "OnerPromptTimeLine",
+        "prompt",
+        title="Prompts on a time line",
+        model=high,
+        clip=encoder.out(0),
+        text=TEXT,
+        fps=16.0,
+        length=81,
+        softness=1.0,
+        strength=-8.0,
+        first_frame=0,
+        model_low=low,
+    )
+    guider = wan.guide_experts(g, [line.out(0), line.out(3)], line.out(1), negative.out(0), (3.5, 3.5))
     latent = g.node(
         "EmptyHunyuanLatentVideo", "latent", title="Size and length", width=832, height=480, length=81, batch_size=1
     )
@@ -55,7 +52,7 @@ def build(g: Graph) -> None:
 
 GROUPS = {
     "Models": [*wan.EXPERTS, "vae"],
-    "Prompts on the time line": ["text_encoder", "text", "negative", "time_line_high", "time_line_low"],
+    "Prompts on the time line": ["text_encoder", "prompt", "negative"],
     "Sampling": ["latent", "guider", *wan.SAMPLING],
     "Video": wan.VIDEO,
 }
@@ -63,9 +60,8 @@ MODELS = wan.expert_files(HIGH, LOW)
 TINY = {
     **wan.tiny_experts("t2v-a14b"),
     **wan.TINY_FILES,
-    "text.value": "a cat\n[0%:50%] asleep\n[50%:100%] awake",
-    "time_line_high.length": 9,
-    "time_line_low.length": 9,
+    "prompt.text": "a cat\n[0%:50%] asleep\n[50%:100%] awake",
+    "prompt.length": 9,
     "latent.width": 64,
     "latent.height": 64,
     "latent.length": 9,

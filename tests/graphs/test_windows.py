@@ -87,7 +87,7 @@ def test_a_cancelled_film_goes_on_to_the_same_bytes(executor, forwards, kept, mo
     ("change", "words"),
     [
         ({"plan.prompts": "0s: a cat [/end=1]"}, r"asks for \[/end=1\], and end_images has 0"),
-        ({"plan.prefix_frames": 5}, "prefix_video has 0 frames, and the plan counts on 5"),
+        ({"plan.prefix_frames": 5}, "prefix_video has 0 frames, and prefix_frames of Window Plan is 5"),
         ({"sigmas.denoise": 0.5}, "below full noise"),
         ({"film.carry": "latents"}, "drift changes frames"),
         ({"film.width": 72}, "width is 72"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..samplers.conditionings import Conditionings
@@ -26,7 +27,7 @@ class VideoCarrier:
 
     grid = GRIDS["ltx"]
     sample_rate = 0
-    uses = frozenset({"start_image", "end_image", "source"})
+    uses = frozenset({"start_image", "end_image", "source", "mask"})
 
     def __init__(self, vae: Any, width: int, height: int, fps: float, *, multiple: int = SPATIAL):
         need_video_vae(vae)
@@ -54,6 +55,16 @@ class VideoCarrier:
             return self.encode(window.source, "source")
         size = (latent_frames(window.row.frames), self.height // SPATIAL, self.width // SPATIAL)
         return torch.zeros(1, VIDEO_CHANNELS, *size)
+
+    def made_anew(self, window: Window) -> Tensor | None:
+        """The noise mask [1, 1, T, h, w] of a window of which the source is kept in part: 1 where any of it is not."""
+        if window.mask is None:
+            return None
+        if window.source is None:
+            raise ValueError("mask says what of the source is made anew, and there is none: connect source as well")
+        fitted = fill_and_crop(window.mask[..., None], self.width, self.height)[..., 0]
+        first, later = F.max_pool2d(fitted, SPATIAL).split([1, len(fitted) - 1])
+        return torch.cat([first, later.unflatten(0, (-1, TEMPORAL)).amax(1)]).round()[None, None]
 
     def first_frames(self, window: Window) -> tuple[Tensor | None, int]:
         """The latents that a window begins with, given, and how many of them are the end of the one before."""

@@ -140,7 +140,10 @@ class AVCarrier(VideoCarrier):
         return read_state({"samples": join_parts([video.to(window.latents[0]), *sound])})
 
     def held(self, window: Window, state: State) -> tuple[State, list[int]]:
-        """The state with what is given at the window's beginning, and how much of each part the one before made."""
+        """The state with what of the window is given, and how much of each part the one before made."""
+        mask = self.made_anew(window)
+        if mask is not None:
+            state = state.with_video(mask=mask)
         first, frames = self.first_frames(window)
         if first is not None:
             state = replace_frames(state, first, 0, 1.0)
@@ -155,9 +158,9 @@ class AVCarrier(VideoCarrier):
             sound = self.encode_sound(window.held_sound, 0, self.slot(1, 0, window.row.overlap))
         else:
             return state, [frames, 0]
-        clean, mask = state.audio.clean.clone(), state.audio.mask.clone()
-        clean[:, :, : sound.shape[2]], mask[:, :, : sound.shape[2]] = sound, 0.0
-        return state.with_audio(clean=clean, mask=mask), [frames, sound.shape[2]]
+        clean, noised = state.audio.clean.clone(), state.audio.mask.clone()
+        clean[:, :, : sound.shape[2]], noised[:, :, : sound.shape[2]] = sound, 0.0
+        return state.with_audio(clean=clean, mask=noised), [frames, sound.shape[2]]
 
     def encode_sound(self, sound: dict, offset: int, count: int) -> Tensor:
         """Audio latents of a window's sound, which begins up to half a latent before or after the first of them."""

@@ -33,6 +33,9 @@ class LTXVCarrier(VideoCarrier):
     def clip(self, window: Window, conditionings: Conditionings) -> Clip:
         prompts = window_prompts(conditionings, self.fps)
         latent: dict = {"samples": self.start(window)}
+        mask = self.made_anew(window)
+        if mask is not None:
+            latent["noise_mask"] = mask
         first, held = self.first_frames(window)
         if first is not None:
             latent = mix_into_frames(latent, first, 1.0)

@@ -470,8 +470,8 @@ FAULTS = (
     Fault(
         "Windows: held sound generated anew",
         "ltx/ltx2/windows.py",
-        "mask[:, :, : sound.shape[2]] = sound, 0.0",
-        "mask[:, :, : sound.shape[2]] = sound, 1.0",
+        "noised[:, :, : sound.shape[2]] = sound, 0.0",
+        "noised[:, :, : sound.shape[2]] = sound, 1.0",
         ("tests/unit/ltx/ltx2/test_windows.py::test_the_sound_of_a_given_video_is_in_front_and_held",),
     ),
     Fault(

@@ -376,6 +376,58 @@ def test_the_end_image_is_told_at_the_window_s_last_frame(ltx2, prompts):
     assert carrier.parts(clip, sampled)[0].shape[2] == 4
 
 
+def test_a_mask_keeps_the_source_but_where_it_is_to_be_made_anew(ltx2, prompts):
+    carrier = make_carrier(ltx2, StepVAE(128), SIZE, SIZE, fps=24.0, audio_vae=StepSound())
+    mask, source, held = torch.zeros(25, SIZE, SIZE), pixels(25), pixels(9, seed=4)
+    mask[9:, :2, :2] = 1.0
+    mask[3, 40:, 40:] = 1.0
+    row = Row(17, 16, 9, 25)
+    clip = carrier.clip(Window(row, 33, offset=8, source=source, mask=mask), {"positive": prompts[0]})
+    video, noised = (clip.latent[key].unbind()[0] for key in ("samples", "noise_mask"))
+    assert torch.equal(video, StepVAE(128).encode(source))
+    assert noised[0, 0].flatten(1).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]
+    clip = carrier.clip(Window(row, 33, offset=8, source=source, mask=mask, held=held), {"positive": prompts[0]})
+    video, noised = (clip.latent[key].unbind()[0] for key in ("samples", "noise_mask"))
+    assert torch.equal(video[:, :, :2], StepVAE(128).encode(held))
+    assert noised[0, 0].flatten(1).tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    with pytest.raises(ValueError, match="made anew, and there is none: connect source as well"):
+        carrier.clip(Window(row, 33, offset=8, mask=mask), {"positive": prompts[0]})
+
+
+def test_sampling_with_a_mask_leaves_the_rest_of_the_source(ltx2, prompts):
+    source, mask = pixels(33), torch.zeros(33, SIZE, SIZE, 3)
+    mask[:, :32, :32] = 1.0
+    _, _, made = run([stage(ltx2, prompts)], two(), given=Given(source=Pictures(source), mask=Pictures(mask)))
+    for window, part in zip(made, (source[:17], source[8:33]), strict=True):
+        apart = (window.latents[0][0] - StepVAE(128).encode(part)).abs().amax(1)[0]
+        assert apart[2:, 0, 0].min() > 0.1
+        assert apart[2:, 1].max() < 1e-5
+        assert apart[:2, 1].max() < 1 / 255  # held from frames of bytes
+
+
+def test_a_film_that_was_stopped_goes_on_to_the_same_picture_and_sound(ltx2, prompts):
+    rows = [*two(), Row(33, 16, 9, 25), Row(49, 17, 0, 17, new_shot=True)]
+    plan, memory = WindowPlan(tuple(rows), GRIDS["ltx"], 24.0), Memory()
+
+    def make():
+        frames, sounds = [], []
+
+        def sink(pictures, sound):
+            frames.append(pictures)
+            sounds.append(sound)
+
+        film = Film(plan, [stage(ltx2, prompts)], sink=sink, cache=memory)
+        film.run()
+        return film, torch.cat(frames), torch.cat(sounds, 1)
+
+    film, frames, sound = make()
+    del memory[film.keys[1]], memory[film.keys[2]]
+    again, same_frames, same_sound = make()
+    assert again.sampled == [1, 2]
+    assert torch.equal(same_frames, frames)
+    assert torch.equal(same_sound, sound)
+
+
 def test_what_cannot_be_cut_to_windows_is_refused(ltx2, prompts):
     carrier = make_carrier(ltx2, StepVAE(128), SIZE, SIZE, fps=24.0, audio_vae=StepSound())
     latent = LTXEmptyLatent.execute(SIZE, SIZE, 17, 24.0, 1, "one", True).result[0]

@@ -157,6 +157,24 @@ def test_a_vae_that_decodes_with_noise_gives_the_same_film_whatever_was_drawn_be
     assert torch.equal(first, again)
 
 
+def test_a_mask_keeps_the_source_but_where_it_is_to_be_made_anew(model, conds):
+    carrier = make_carrier(model, StepVAE(128), SIZE, SIZE, fps=24.0)
+    mask, source, held = torch.zeros(25, SIZE, SIZE), pixels(25), pixels(9, seed=4)
+    mask[9:, :2, :2] = 1.0
+    mask[3, 40:, 40:] = 1.0
+    row = Row(17, 16, 9, 25)
+    clip = carrier.clip(Window(row, 33, offset=8, source=source, mask=mask), {"positive": conds[0]})
+    video, noised = (clip.latent[key] for key in ("samples", "noise_mask"))
+    assert torch.equal(video, StepVAE(128).encode(source))
+    assert noised[0, 0].flatten(1).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]
+    clip = carrier.clip(Window(row, 33, offset=8, source=source, mask=mask, held=held), {"positive": conds[0]})
+    video, noised = (clip.latent[key] for key in ("samples", "noise_mask"))
+    assert torch.equal(video[:, :, :2], StepVAE(128).encode(held))
+    assert noised[0, 0].flatten(1).tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    with pytest.raises(ValueError, match="made anew, and there is none: connect source as well"):
+        carrier.clip(Window(row, 33, offset=8, mask=mask), {"positive": conds[0]})
+
+
 def test_what_cannot_be_cut_to_windows_is_refused(model, conds):
     carrier = make_carrier(model, StepVAE(128), SIZE, SIZE, fps=24.0)
     latent = {"samples": torch.zeros(1, 128, 3, 2, 2)}

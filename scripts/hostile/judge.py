@@ -74,11 +74,12 @@ class Sandbox:
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """What may not change: all but the outputs."""
+        """What may not change: all but the outputs, and the windows of films that are kept."""
         found = {}
         base = self.executor.base
+        outputs = (base / "output", base / "temp", base / "user" / "__oner")
         for folder, inside, names in os.walk(self.root):
-            inside[:] = [name for name in inside if Path(folder, name) not in (base / "output", base / "temp")]
+            inside[:] = [name for name in inside if Path(folder, name) not in outputs]
             for name in [*inside, *names]:
                 path = os.path.join(folder, name)
                 state = os.lstat(path)

@@ -190,6 +190,8 @@ class VaceCarrier(_Carrier):
 
     def values(self, window: Window) -> dict[str, list]:
         """VACE's inputs for a window: control or nothing, with what is held, starts and ends put over it."""
+        if window.mask is not None and window.control is None:
+            raise ValueError("mask_video says what of control_video VACE makes anew: connect control_video as well")
         canvas = make_canvas(self.width, self.height, "")
         mask = None if window.mask is None else fit_masks(window.mask, self.width, self.height)
         stream, _ = compose(canvas, window.row.frames, control=window.control, mask=mask)

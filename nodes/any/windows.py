@@ -97,7 +97,8 @@ class WindowInputsNode(Node):
                 io.Video.Input(
                     "mask_video",
                     optional=True,
-                    tooltip="white where VACE makes anew, black where control_video stays; needs control_video",
+                    tooltip="white where the model makes anew, black where control_video (VACE) or source_video (LTX) "
+                    "stays",
                 ),
                 io.Image.Input("start_image", optional=True, tooltip="the first frame of the film"),
                 io.Image.Input(
@@ -124,8 +125,9 @@ class WindowInputsNode(Node):
 
     @classmethod
     def execute(cls, **given):
-        if given.get("mask_video") is not None and given.get("control_video") is None:
-            raise ValueError("mask_video says what of control_video stays, which is not connected: connect it")
+        of = given.get("control_video") or given.get("source_video")
+        if given.get("mask_video") is not None and of is None:
+            raise ValueError("mask_video says what of control_video or source_video stays: connect one of them")
         return io.NodeOutput(WindowInputs(**given))
 
 
@@ -482,6 +484,11 @@ def check_sigmas(stage: Stage, given: Given, *, first: bool) -> None:
         raise ValueError(
             f"sigmas begin at {begins:g}, below full noise ({top:g}), where a window starts from a video: connect "
             "source_video to Window Inputs, or let them begin at full noise"
+        )
+    if not first and full:
+        raise ValueError(
+            f"the sigmas of stage_2 begin at {begins:g}, at full noise, where nothing of stage 1 is left: use those of "
+            "a second stage, such as LTX Sigma Preset's distilled stage 2"
         )
     if first and full and given.source is not None:
         raise ValueError(

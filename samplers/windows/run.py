@@ -20,6 +20,7 @@ from torch import Tensor
 from ...utils.core import need
 from ...utils.seeds import mix64
 from ..conditionings import Conditionings, conditionings_of, with_conditionings, with_seed
+from ..fitting import whole
 from .carrier import LAG, Carrier, Clip, Window
 from .drift import DriftSettings, DriftState
 from .plan import Row, WindowPlan
@@ -191,7 +192,7 @@ class Film:
             window = self.window(index, row, number, latents[-1] if latents else None)
             conditionings = conditionings_of(stage.guider)
             clip = stage.carrier.clip(window, with_text(conditionings, text) if text else conditionings)
-            seed = self.seed(index, row, stage.noise.seed)
+            seed = self.seed(index, row, whole(stage.noise.seed))
             noise = self.draw(index, row, number, clip, seed)
             guider = with_conditionings(self.adapt(stage.guider, row), clip.conditionings)
             sampled = guider.sample(

@@ -454,6 +454,8 @@ FAULTS = (
         (
             "tests/nodes/any/test_time_line.py::test_each_latent_frame_hears_the_text_of_its_time_as_if_it_were_the_prompt",
         ),
+    ),
+    Fault(
         "Windows: audio latents counted by length alone",
         "ltx/ltx2/windows.py",
         "audio_latent_frames(offset + frame, self.fps) - audio_latent_frames(offset, self.fps)",

@@ -320,6 +320,8 @@ FAULTS = (
         'added = value.startswith("+")',
         "added = True",
         ("tests/unit/samplers/windows/test_plan_text.py",),
+    ),
+    Fault(
         "Time line: ramps multiplied, so that short segments sum to more than one",
         "samplers/windows/time_line.py",
         "rows.append((begun - ended).clamp(min=0))",
@@ -388,6 +390,8 @@ FAULTS = (
         "if frames != timed.latents:",
         "if frames < timed.latents:",
         ("tests/nodes/any/test_time_line.py::test_another_length_than_the_latents_is_refused",),
+    ),
+    Fault(
         "Drift: the map fitted without sorting out what moved",
         "samplers/windows/colour_fit.py",
         "weights = torch.exp(-off / scale)[:, None] * seen",
@@ -432,6 +436,8 @@ FAULTS = (
         "if not self.fade or index < self.overlap:",
         "if not self.fade:",
         ("tests/unit/samplers/windows/test_drift.py::test_fade_falls_to_nothing_at_the_end_of_the_window",),
+    ),
+    Fault(
         "Windows: frames written before the sound of the next window is there",
         "samplers/windows/run.py",
         "keep = max(keep, math.ceil((LAG + FADE) * self.plan.fps))",
@@ -465,5 +471,40 @@ FAULTS = (
         "if any(KEY in options for options in prompt) and not model.get_wrappers(",
         "if any(KEY in options for options in prompt[1:]) and not model.get_wrappers(",
         ("tests/nodes/any/test_time_line.py::test_a_guider_of_the_pack_refuses_a_model_that_does_not_read_the_line",),
+    ),
+    Fault(
+        "Windows: a fade with its end points",
+        "samplers/windows/run.py",
+        "weights = ((torch.arange(len(old)) + 1) / (len(old) + 1)).view(-1, 1, 1, 1)",
+        "weights = (torch.arange(len(old)) / max(1, len(old) - 1)).view(-1, 1, 1, 1)",
+        ("tests/unit/samplers/windows/test_run.py",),
+    ),
+    Fault(
+        "Windows: a key without the window before",
+        "samplers/windows/run.py",
+        'facts["before"] = keys[-1] if keys else [given.prefix.digest, sound]',
+        'facts["before"] = [given.prefix.digest, sound] if given.prefix else ""',
+        ("tests/unit/samplers/windows/test_run.py",),
+    ),
+    Fault(
+        "Windows: shared frames with noise of their own",
+        "samplers/windows/run.py",
+        "noise[i][:, :, start : start + tail.shape[2]] = tail",
+        "noise[i][:, :, start : start + 0] = tail[:, :, :0]",
+        ("tests/unit/samplers/windows/test_run.py",),
+    ),
+    Fault(
+        "Windows: the seed of every window that of the first",
+        "samplers/windows/run.py",
+        "base = seed if index == 0 else mix64(seed, *place_of(self.plan, index))",
+        "base = seed",
+        ("tests/unit/samplers/windows/test_run.py",),
+    ),
+    Fault(
+        "Windows: the one that was used last goes first from the cache",
+        "samplers/windows/cache.py",
+        "for key in sorted(windows, key=lambda key: max(each.st_mtime_ns for each in windows[key])):",
+        "for key in sorted(windows, key=lambda key: -max(each.st_mtime_ns for each in windows[key])):",
+        ("tests/unit/samplers/windows/test_cache.py",),
     ),
 )

@@ -1,5 +1,6 @@
 """Films made window by window in the real ComfyUI: what is sampled again after an edit, a cancel or another setting."""
 
+import hashlib
 import shutil
 
 import pytest
@@ -98,3 +99,52 @@ def test_what_cannot_act_is_refused(change, words, executor, forwards, kept):
         executor.run(prompt(**change))
     assert forwards == []
     assert not list(kept.glob("*"))
+
+
+def pictures(path) -> list[str]:
+    """A digest of each decoded frame of a file."""
+    import av
+
+    with av.open(str(path)) as file:
+        return [
+            hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in file.decode(video=0)
+        ]
+
+
+ACTS = {  # another value of each input that changes frames
+    "film.width": 96,
+    "film.height": 96,
+    "film.carry": "latents",
+    "film.crossfade": 0,
+    "film.crf": 40,
+    "noise.noise_seed": 44,
+    "drift.strength": 0.5,
+    "drift.anchor": "first",
+    "drift.fade": True,
+    "drift.sharpness": "hold",
+    "plan.prompts": "0s: a cat\n1s: a dog [/seed=+1]",
+    "plan.overlap": 9,
+    "plan.length": "33",
+}
+
+
+def test_every_control_acts(executor, kept):
+    base = {"drift.mode": "Lab", "film.cache_gb": 1.0}
+    seen = {}
+    for name, value in {"": None, **ACTS}.items():
+        changes = {**base, **({name: value} if name else {})}
+        if name == "film.carry":
+            changes["drift.mode"] = "latent AdaIN"
+        (file,) = (path for path in executor.run(prompt(**changes)).files if path.suffix == ".mp4")
+        seen[name] = tuple(pictures(file))
+        file.unlink()
+    assert len(set(seen.values())) == len(seen)
+    run = executor.run(prompt(**{**base, "film.last_frames": 3, "film.filename_prefix": "oner/another"}))
+    (file,) = run.files
+    assert file.name.startswith("another_")
+    assert run.output("film", 1).shape[0] == 3
+    file.unlink()
+    shutil.rmtree(kept)
+    (file,) = executor.run(prompt(**{**base, "film.cache_gb": 0.0})).files
+    assert not kept.exists()
+    file.unlink()

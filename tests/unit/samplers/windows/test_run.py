@@ -1,6 +1,7 @@
 """The run of windows on a model and VAE that lose nothing: what is in the film, what is sampled, what is found."""
 
 import dataclasses
+import resource
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from harness.windows import ColourNoise, NoiseGuider, StepVAE, random_plan
 from oner.samplers.windows.drift import DriftSettings
 from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
 from oner.samplers.windows.run import Film, Given, Settings, Stage, cross_fade, keys_of, place_of
+from oner.wan.layouts import WanLayout
 from oner.wan.windows import WanCarrier
 
 SIZE = 16
@@ -23,8 +25,6 @@ class Memory(dict):
 
 
 def carrier(vae=None):
-    from oner.wan.layouts import WanLayout
-
     model = SimpleNamespace(
         model=SimpleNamespace(latent_format=SimpleNamespace(latent_channels=16, process_out=lambda x: x))
     )
@@ -232,3 +232,31 @@ def test_drift_settings_do_not_touch_the_first_window():
     film(three(), cache=memory)
     _, run = film(three(), cache=memory, drift=DriftSettings())
     assert run.sampled == [1, 2]
+
+
+def test_ten_minutes_take_the_memory_of_one():
+    """Resident memory after the first minute and at the end of 9,600 frames, of which the sink keeps none."""
+    rows = [Row(0, 81, 0, 81)]
+    while rows[-1].start + rows[-1].out < 9600:
+        rows.append(Row(rows[-1].start + rows[-1].out, 72, 9, 81))
+    plan = WindowPlan(tuple(rows), GRIDS["wan"], 16.0)
+    memory: list[int] = []
+
+    def measure(frames, _sound):
+        with open("/proc/self/statm") as file:
+            memory.append(int(file.read().split()[1]) * resource.getpagesize())
+
+    size, stage_vae = 128, StepVAE()
+    model = SimpleNamespace(latent_format=SimpleNamespace(latent_channels=16, process_out=lambda x: x))
+    stage = Stage(
+        WanCarrier(SimpleNamespace(model=model), stage_vae, size, size, WanLayout((), 16)),
+        NoiseGuider(),
+        None,
+        torch.tensor([1.0, 0.0]),
+        ColourNoise(5),
+    )
+    run = Film(plan, [stage], sink=measure)
+    run.run()
+    minute = len(memory) // 10
+    assert run.done == plan.total
+    assert max(memory[minute:]) - memory[minute] < 32 << 20

@@ -47,6 +47,7 @@ NODES: dict[str, dict[str, list[str]]] = {
         "any.time_line": ["PromptTimeLine"],
         "any.drift": ["DriftControl", "MatchDrift"],
         "any.windows": ["WindowInputsNode", "WindowStage", "WindowedSampler"],
+        "any.shots": ["ShotPrompts", "JoinVideos"],
     },
     "LTX-Video": {
         "ltxv.guidance": ["STGGuider", "STGScheduleGuider", "LTXVPreset"],

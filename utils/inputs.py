@@ -198,6 +198,7 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
             ("GUIDER", ("model_patcher", "original_conds", "sample"), "a guider such as CFGGuider"),
             ("SAMPLER", ("sample",), "a sampler such as KSamplerSelect"),
             ("NOISE", ("seed", "generate_noise"), "noise such as RandomNoise"),
+            ("VIDEO", ("get_stream_source", "get_components"), "a video such as LoadVideo"),
         )
     },
 }

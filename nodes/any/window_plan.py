@@ -136,6 +136,16 @@ class WindowPlan(Node):
                 io.Audio.Input(
                     "audio", optional=True, tooltip="sound that length is a part of: 100% makes the film as long"
                 ),
+                io.Int.Input(
+                    "shot",
+                    default=0,
+                    min=0,
+                    max=10000,
+                    optional=True,
+                    advanced=True,
+                    tooltip="make one shot alone, 1 = the first: the same frames as in the film, for several machines "
+                    "at once (Shot Prompts writes their prompts); 0 = the whole film",
+                ),
             ],
             outputs=[
                 PlanType.Output(display_name="plan", tooltip="for the windowed nodes"),
@@ -160,6 +170,7 @@ class WindowPlan(Node):
         allow_new_shot,
         snap,
         audio=None,
+        shot=0,
     ):
         name = grid["grid"]
         sizes = {key: value for key, value in grid.items() if key != "grid"}
@@ -177,5 +188,6 @@ class WindowPlan(Node):
             allow_new_shot=allow_new_shot,
             snap=snap,
         )
+        plan = plan.shot(shot) if shot else plan
         picture = draw_plan(plan)
         return io.NodeOutput(plan, plan.total, plan_report(plan), picture, ui=ui.PreviewImage(picture))

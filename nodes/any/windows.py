@@ -457,7 +457,7 @@ def check_given(plan: WindowPlan, given: Given, stages: list[Stage], clip) -> No
             "the plan has prompts: connect clip, to encode them, or write the prompt before the guider alone"
         )
     held = 0 if given.prefix is None else given.prefix.count
-    if held < plan.prefix or (held and not plan.prefix):
+    if held < plan.prefix or (held and not plan.prefix and not plan.shots_before):
         raise ValueError(
             f"prefix_video has {held} frames, and prefix_frames of Window Plan is {plan.prefix}: set it to the frames "
             "of the video, or fewer, which the first window may be given"

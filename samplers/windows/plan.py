@@ -8,7 +8,7 @@ less than a step is balanced with the one before it, and what is before a new sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .plan_text import PlanPrompt, in_frames, nearest
 
@@ -81,11 +81,35 @@ class WindowPlan:
     fps: float
     prefix: int = 0
     notes: tuple[str, ...] = ()  # what was moved, in sentences
+    shots_before: int = 0  # of a part of a film: the shots before it, whose frames its rows count too
+    whole: int = 0  # of a part of a film: frames of all of it
 
     @property
     def total(self) -> int:
-        """Frames of the film, without the given ones."""
+        """Frames of the film, or of this part of it, without the given ones."""
         return sum(row.out for row in self.rows)
+
+    @property
+    def film(self) -> int:
+        """Frames of the whole film."""
+        return self.whole or self.total
+
+    def shots(self) -> list[tuple[Row, ...]]:
+        """The windows of each shot: those that hang together."""
+        shots: list[list[Row]] = []
+        for row in self.rows:
+            if row.new_shot or not shots:
+                shots.append([])
+            shots[-1].append(row)
+        return [tuple(rows) for rows in shots]
+
+    def shot(self, number: int) -> WindowPlan:
+        """One shot alone, from 1: what it makes is what the film has there. Raises ValueError if there are fewer."""
+        shots = self.shots()
+        if not 1 <= number <= len(shots):
+            raise ValueError(f"shot is {number}, and the film has {len(shots)}: give 1 to {len(shots)}, or 0 for all")
+        rows, prefix = shots[number - 1], self.prefix if number == 1 else 0
+        return replace(self, rows=rows, prefix=prefix, shots_before=number - 1, whole=self.film)
 
 
 @dataclass

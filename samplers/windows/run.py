@@ -135,8 +135,8 @@ class Film:
         self.tails_of: dict[str, list[list[Tensor]]] = {}  # newest latents and noise of the shot
         self.waiting = torch.empty(0)  # frames that the next window may still fade into
         self.sound: Tensor | None = None  # samples from `written` on
-        self.written = 0  # samples
-        self.done = 0  # frames that went to the sink, the given video's apart
+        self.done = plan.rows[0].start  # the film's frames before the next that goes to the sink
+        self.written = round(self.done / plan.fps * self.carrier.sample_rate)  # samples before it
 
     @property
     def sample_rate(self) -> int:
@@ -161,7 +161,7 @@ class Film:
 
     def begin(self) -> None:
         prefix = self.given.prefix
-        if prefix is None:
+        if prefix is None or not self.plan.prefix:
             return
         for start in range(0, prefix.count, 64):
             end = min(start + 64, prefix.count)
@@ -236,7 +236,7 @@ class Film:
             held_sound = stretch(given.prefix_sound, *times)
         return Window(
             row,
-            self.plan.total,
+            self.plan.film,
             offset=first - beginning(self.plan, index),
             carry=self.settings.carry,
             held=self.held(row),
@@ -286,7 +286,8 @@ class Film:
         """The noise seed of a window: of the first the given one; it does not depend on the length of other shots."""
         if row.seed_is_own:
             return row.seed
-        base = seed if index == 0 else mix64(seed, *place_of(self.plan, index))
+        place = place_of(self.plan, index)
+        base = mix64(seed, *place) if any(place) else seed
         return (base + row.seed) % 2**64
 
     def draw(self, index: int, row: Row, stage: int, clip: Clip, seed: int) -> list[Tensor]:
@@ -393,9 +394,9 @@ def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: DriftSett
 
 
 def place_of(plan: WindowPlan, index: int) -> tuple[int, int]:
-    """Which shot a window is in, and which of its windows it is."""
+    """Which shot of the film a window is in, and which of its windows it is."""
     starts = [i for i, row in enumerate(plan.rows[: index + 1]) if i == 0 or row.new_shot]
-    return len(starts) - 1, index - starts[-1]
+    return plan.shots_before + len(starts) - 1, index - starts[-1]
 
 
 def beginning(plan: WindowPlan, index: int) -> int:

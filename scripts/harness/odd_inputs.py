@@ -282,6 +282,23 @@ def take(shelf: Shelf) -> Any:
     ).args[0]
 
 
+def window_plan() -> Any:
+    """A film of one window."""
+    from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
+
+    return WindowPlan((Row(0, 17, 0, 17, prompt="a fox"),), GRIDS["ltx"], 24.0)
+
+
+def small_video() -> str:
+    """The name of a video in the input folder."""
+    import folder_paths
+
+    from .media import Clip
+
+    Clip(32, 32, 5).write(Path(folder_paths.get_input_directory()) / "odd.mp4")
+    return "odd.mp4"
+
+
 @functools.cache
 def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
     from oner.nodes.ltx.guider import LTXGuidance
@@ -324,6 +341,16 @@ def overrides(shelf: Shelf) -> dict[str, dict[str, Any]]:
         "OnerLongLiveContinue": {"length": 13, "negative": None},
         "OnerLongLiveLoadTake": {"name": take(shelf).folder.name},
         "OnerLongLiveBudget": {"length": 13},
+        "OnerWindowInputs": {"audio": made_inputs(shelf)["AUDIO"]},
+        "OnerWindowedSampler": {
+            "plan": window_plan(),
+            "vae": shelf.vae("ltxv-0.9.8"),
+            "clip": shelf.clip("t5"),
+            "audio_vae": None,
+            "filename_prefix": "odd",
+        },
+        "OnerShotPrompts": {"plan": window_plan(), "filename_prefix": "odd"},
+        "OnerJoinVideos": {"names": small_video(), "filename_prefix": "odd"},
         "OnerWindowPlan": {"prompts": "a fox", "length": "100%", "audio": made_inputs(shelf)["AUDIO"]},
         "STGGuider": {"stg": 0.0},
         "STGGuiderNode": {"stg": 0.0},

@@ -496,7 +496,7 @@ FAULTS = (
     Fault(
         "Windows: the seed of every window that of the first",
         "samplers/windows/run.py",
-        "base = seed if index == 0 else mix64(seed, *place_of(self.plan, index))",
+        "base = mix64(seed, *place) if any(place) else seed",
         "base = seed",
         ("tests/unit/samplers/windows/test_run.py",),
     ),

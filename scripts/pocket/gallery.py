@@ -287,6 +287,8 @@ NOT_SERVED = {
     "Wan_2.2_Long_Image_to_Video": "there is no pocket inpaint model",
     "Wan_2.2_Continue_Any_Video": "there is no pocket inpaint model",
     "Wan_2.2_Prompt_Time_Line": "there is no pocket pair of experts",
+    "Wan_2.2_Film_of_Shots": "there is no pocket pair of experts",
+    "Join_Videos": "it makes no video, and joins yours",
     "Match_Colours_of_Two_Clips": "it makes no video, and corrects yours",
     "Wan_2.2_5B_": "there is no pocket model on latents of the Wan 2.2 VAE",
     "Wan_VACE_": "there is no pocket VACE model",

@@ -57,12 +57,14 @@ MODULES = [
     "wan_2_2_video_to_video",
     "wan_2_2_long_image_to_video",
     "wan_continue_video",
+    "wan_film_of_shots",
     "wan_2_2_prompt_time_line",
     "wan_vace_control",
     "wan_vace_references",
     "wan_vace_outpaint",
     "wan_vace_long_edit",
     "match_drift",
+    "join_videos",
 ]
 
 

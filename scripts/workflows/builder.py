@@ -106,7 +106,8 @@ class Workflow:
         """Write a stand-in for every image and video that the prompt loads into an input folder."""
         for target, clip in self.inputs.items():
             node, widget = split_target(target)
-            clip.write(folder / self.prompt[node]["inputs"][widget])
+            for name in self.prompt[node]["inputs"][widget].splitlines():
+                clip.write(folder / name)
 
     def write_tiny_models(self, models: Path) -> None:
         """Write the checkpoints that the tiny prompt loads into a models folder."""

@@ -8,7 +8,7 @@ from comfy_execution.graph_utils import Node
 
 from .builder import Graph
 
-PLAN = {"max_overlap": 0, "discard_last": 0, "prefix_frames": 0, "allow_new_shot": True, "snap": True}
+PLAN = {"max_overlap": 0, "discard_last": 0, "prefix_frames": 0, "allow_new_shot": True, "snap": True, "shot": 0}
 SAMPLER = {"carry": "frames", "crossfade": 4, "crf": 18, "cache_gb": 20.0, "last_frames": 1}
 TINY = {"film.width": 64, "film.height": 64, "film.cache_gb": 0.0}  # tests sample every window twice
 NOTE = """**Window Plan** shows the time line before anything runs: change prompts, times and overlaps there. **Windowed Sampler**

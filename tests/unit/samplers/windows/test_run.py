@@ -258,3 +258,37 @@ def test_ten_minutes_take_the_memory_of_one():
     assert sum(pieces) == plan.total
     assert len(memory) == 10
     assert max(memory) - min(memory) < 81 * SIZE * SIZE * 3  # a window's frames
+
+
+def shots():
+    rows = (
+        Row(0, 17, 0, 17, prompt="a"),
+        Row(17, 12, 5, 17, prompt="b"),
+        Row(29, 13, 0, 13, prompt="c", new_shot=True),
+        Row(42, 12, 5, 17, prompt="d"),
+        Row(54, 9, 0, 9, prompt="e", new_shot=True),
+    )
+    return WindowPlan(rows, GRIDS["wan"], 16.0)
+
+
+def test_a_shot_alone_is_what_the_film_has_there():
+    whole, run = film(shots())
+    parts = [film(shots().shot(number)) for number in (1, 2, 3)]
+    assert torch.equal(torch.cat([frames for frames, _ in parts]), whole)
+    assert [key for _, part in parts for key in part.keys] == run.keys
+
+
+def test_a_shot_has_its_own_part_of_what_is_given():
+    source = Pictures(colours(63))
+    guider = NoiseGuider()
+    whole, run = film(shots(), given=Given(source=source), guider=guider)
+    frames, part = film(shots().shot(2), given=Given(source=source), guider=guider)
+    assert part.keys == run.keys[2:4]
+    assert torch.equal(frames, whole[29:54])
+
+
+def test_shots_are_counted():
+    assert [len(rows) for rows in shots().shots()] == [2, 2, 1]
+    assert shots().shot(2).film == 63
+    with pytest.raises(ValueError, match="shot is 4, and the film has 3"):
+        shots().shot(4)

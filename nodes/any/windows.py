@@ -18,7 +18,7 @@ from comfy_extras.nodes_lt_upsampler import LTXVLatentUpsampler
 
 from ...samplers.windows.cache import WindowCache
 from ...samplers.windows.drift import LATENT
-from ...samplers.windows.identity import digest, graph_digest, module_digest, stage_digest
+from ...samplers.windows.identity import digest, graph_digest, is_timed, module_digest, stage_digest
 from ...samplers.windows.plan import WindowPlan
 from ...samplers.windows.rows import adapted
 from ...samplers.windows.run import CARRY, Film, Given, Settings, Stage, joined
@@ -322,7 +322,7 @@ class WindowedSampler(Node):
             stages,
             sink=lambda frames, sound: stream.add(frames, sound),
             given=given,
-            settings=Settings(carry, crossfade, identity),
+            settings=Settings(carry, crossfade, identity, timed=any(is_timed(s.guider.original_conds) for s in stages)),
             encode=None if clip is None else lru_cache(2)(lambda text: encode(clip, text)),
             adapt=adapted,
             drift=drift,

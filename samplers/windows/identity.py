@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..fingerprint import fingerprint, sample
 from .run import Stage
+from .text_bias import KEY
 
 
 def graph_digest(prompt: dict | None, node: str, *, without: Iterable[str], cut: Iterable[str]) -> str:
@@ -56,6 +57,17 @@ def stage_digest(stage: Stage) -> str:
     sampler = [type(stage.sampler).__name__, digest(vars(stage.sampler))] if stage.sampler is not None else []
     noise = [type(stage.noise).__name__, digest(vars(stage.noise))]
     return _hash(json.dumps([facts, sampler, noise, digest(stage.sigmas)]).encode())
+
+
+def is_timed(value: Any) -> bool:
+    """Whether prompts carry something over the time of a film: frames of a video, or a time line."""
+    if isinstance(value, Tensor):
+        return value.ndim == 5  # [B, C, T, H, W]
+    if isinstance(value, dict):
+        return KEY in value or any(is_timed(each) for each in value.values())
+    if isinstance(value, list | tuple):
+        return any(is_timed(each) for each in value)
+    return is_timed(getattr(value, "cond", None)) if hasattr(value, "cond") else False
 
 
 def module_digest(module: torch.nn.Module) -> str:

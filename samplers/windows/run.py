@@ -24,6 +24,7 @@ from ..fitting import whole
 from .carrier import LAG, Carrier, Clip, Window
 from .drift import DriftSettings, DriftState
 from .plan import Row, WindowPlan
+from .text_bias import KEY, at_window
 
 _nested = need("comfy.nested_tensor", "NestedTensor")
 
@@ -98,6 +99,7 @@ class Settings:
     carry: str = "frames"
     crossfade: int = 4
     identity: str = ""  # names all that the frames depend on beside the rows: models, prompts, sizes
+    timed: bool = False  # whether the guider's prompts carry something over the time of the film
 
 
 class Film:
@@ -190,8 +192,7 @@ class Film:
         notes: list[str] = []
         for number, stage in enumerate(self.stages):
             window = self.window(index, row, number, latents[-1] if latents else None)
-            conditionings = conditionings_of(stage.guider)
-            clip = stage.carrier.clip(window, with_text(conditionings, text) if text else conditionings)
+            clip = stage.carrier.clip(window, self.prompts(stage, window, text))
             seed = self.seed(index, row, whole(stage.noise.seed))
             noise = self.draw(index, row, number, clip, seed)
             guider = with_conditionings(self.adapt(stage.guider, row), clip.conditionings)
@@ -219,6 +220,13 @@ class Film:
             notes.append(line)
         state = {} if drift is None or held is None else drift.tensors()
         return Made(to_bytes(frames), latents, noises, sound, state, "; ".join(filter(None, notes)))
+
+    def prompts(self, stage: Stage, window: Window, text: list | None) -> Conditionings:
+        """The guider's prompts for a window: with the plan's text if it has one, else a time line's part."""
+        conditionings = conditionings_of(stage.guider)
+        if text:
+            return with_text(conditionings, text)
+        return {name: at_window(each, window.first, window.row.frames) for name, each in conditionings.items()}
 
     def held(self, row: Row) -> Tensor | None:
         """The frames before a window that it has too, in 0..1; None where it begins anew."""
@@ -377,6 +385,7 @@ def keys_of(plan: WindowPlan, settings: Settings, given: Given, drift: DriftSett
         first = row.start - row.overlap
         facts: dict[str, Any] = {name: value for name, value in dataclasses.asdict(row).items() if name != "start"}
         facts["place"] = place_of(plan, index)
+        facts["first"] = first if settings.timed else None
         for name in ("source", "control", "mask"):
             footage = getattr(given, name)
             facts[name] = None if footage is None else [footage.digest, first]
@@ -411,6 +420,11 @@ def with_text(conditionings: Conditionings, text: list) -> Conditionings:
     if "positive" not in conditionings:
         raise ValueError(
             f"the plan has prompts, and the guider's are {', '.join(conditionings)}: use one with a positive prompt"
+        )
+    if any(KEY in options for _, options in conditionings["positive"]):
+        raise ValueError(
+            "the plan has prompts, and positive is a time line of its own: leave the prompts of Window Plan empty, or "
+            "connect a plain prompt"
         )
     tensor, options = text[0]
     return {**conditionings, "positive": [[tensor, {**each, **options}] for _, each in conditionings["positive"]]}

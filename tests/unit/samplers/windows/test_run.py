@@ -9,8 +9,11 @@ import torch
 
 from harness.windows import ColourNoise, NoiseGuider, StepVAE, random_plan
 from oner.samplers.windows.drift import DriftSettings
+from oner.samplers.windows.identity import is_timed
 from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
 from oner.samplers.windows.run import Film, Given, Settings, Stage, cross_fade, keys_of, place_of
+from oner.samplers.windows.text_bias import KEY, TimedText
+from oner.samplers.windows.time_line import from_starts
 from oner.wan.layouts import WanLayout
 from oner.wan.windows import WanCarrier
 
@@ -292,3 +295,49 @@ def test_shots_are_counted():
     assert shots().shot(2).film == 63
     with pytest.raises(ValueError, match="shot is 4, and the film has 3"):
         shots().shot(4)
+
+
+def timed_guider():
+    guider = NoiseGuider()
+    line = from_starts("", [(0.0, "a"), (20.0, "b")], 41, 16.0, 4)
+    guider.original_conds["positive"][0] |= {
+        "cross_attn": torch.zeros(1, 6, 4),
+        KEY: TimedText(line, (0, 1), (3, 3), 1.0, -8.0, 0, 41),
+    }
+    return guider
+
+
+def test_a_window_reads_its_part_of_a_time_line():
+    guider, seen = timed_guider(), []
+
+    class Seeing(NoiseGuider):
+        def sample(self, *args, **kwargs):
+            seen.append(self.original_conds["positive"][0])
+            return super().sample(*args, **kwargs)
+
+    seeing = Seeing()
+    seeing.original_conds = guider.original_conds
+    rows = tuple(dataclasses.replace(row, prompt="") for row in three().rows)
+    film(dataclasses.replace(three(), rows=rows), guider=seeing)
+    assert [(each[KEY].first, each[KEY].frames, each[KEY].texts) for each in seen] == [
+        (0, 17, (0,)),
+        (12, 17, (0, 1)),
+        (24, 17, (1,)),
+    ]
+    assert seen[0]["cross_attn"].shape == (1, 3, 4)
+
+
+def test_prompts_of_the_plan_beside_a_time_line_are_refused():
+    with pytest.raises(ValueError, match="positive is a time line of its own"):
+        film(three(), guider=timed_guider())
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_what_lies_over_the_film_ties_a_shot_to_its_place(timed):
+    later = [dataclasses.replace(row, start=row.start + 4) for row in shots().rows[2:]]
+    moved = dataclasses.replace(shots(), rows=(Row(0, 21, 0, 21, prompt="a"), shots().rows[1], *later))
+    before, after = (keys_of(plan, Settings(timed=timed), Given(), None) for plan in (shots(), moved))
+    assert (before[2] == after[2]) is not timed
+    assert is_timed({"positive": [{"camera_conditions": torch.zeros(1, 24, 3, 2, 2)}]})
+    assert is_timed(timed_guider().original_conds)
+    assert not is_timed(NoiseGuider().original_conds)

@@ -285,6 +285,7 @@ def test_the_node_twice_acts_once(family, between):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("family", ["wan"], indirect=True)  # a minute each: compiled code is told in one way for all
 def test_compiled_code_follows_the_time_line(family):
     plain = sample(timed(family)[0], timed(family)[1], latent=family.latent)[0]
     model = compiled(timed(family)[0])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...utils.images import fill_and_crop
@@ -61,11 +63,13 @@ def playable(audio: dict) -> dict:
 
 def at_rate(audio: dict, rate: int, channels: int) -> dict:
     """An AUDIO at another rate and with one or two channels; more are mixed down."""
-    import torchaudio
+    from scipy.signal import resample_poly
 
     waveform = audio["waveform"]
     if waveform.shape[1] > 2 or channels == 1:
         waveform = waveform.mean(1, keepdim=True)
     if audio["sample_rate"] != rate:
-        waveform = torchaudio.functional.resample(waveform, audio["sample_rate"], rate)
+        shared = math.gcd(audio["sample_rate"], rate)
+        sound = resample_poly(waveform.numpy(), rate // shared, audio["sample_rate"] // shared, axis=-1)
+        waveform = torch.from_numpy(sound).float()
     return {"sample_rate": rate, "waveform": waveform.expand(-1, channels, -1)}

@@ -28,7 +28,7 @@ class ShotPrompts(Node):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id=PROMPTS,
+            node_id="OnerShotPrompts",
             display_name="Shot Prompts",
             category="Oner/sampling",
             description="Shots of a film do not depend on one another: this writes an API prompt for each, to be "
@@ -50,7 +50,13 @@ class ShotPrompts(Node):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix=None):
+        """The name's check before anything runs; a connected name is not known yet."""
+        return checked(filename_prefix, ".json")
+
+    @classmethod
     def execute(cls, plan, filename_prefix):
+        check_new_file(filename_prefix, "_01.json")
         if plan.shots_before or plan.whole:
             raise ValueError("the plan is of one shot alone: set shot of Window Plan to 0, for all of them")
         count, saved = len(plan.shots()), []
@@ -61,6 +67,16 @@ class ShotPrompts(Node):
             saved.append(saved_result(path))
         names = [f"{each.subfolder}/{each.filename}".lstrip("/") for each in saved]
         return io.NodeOutput("\n".join(names), count, ui={"prompts": saved})
+
+
+def checked(prefix: str | None, ending: str) -> bool | str:
+    """For ComfyUI's validation: what is wrong with a prefix, or that nothing is."""
+    try:
+        if prefix is not None:
+            check_new_file(prefix, ending)
+    except ValueError as error:
+        return str(error)
+    return True
 
 
 def prompt_of_shot(prompt: dict[str, Any] | None, number: int) -> dict[str, Any]:
@@ -112,12 +128,7 @@ class JoinVideos(Node):
     @classmethod
     def validate_inputs(cls, filename_prefix=None):
         """The name's check before anything runs; a connected name is not known yet."""
-        try:
-            if filename_prefix is not None:
-                check_new_file(filename_prefix, ".mp4")
-        except ValueError as error:
-            return str(error)
-        return True
+        return checked(filename_prefix, ".mp4")
 
     @classmethod
     def execute(cls, names, filename_prefix, crf):

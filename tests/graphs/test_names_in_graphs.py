@@ -33,6 +33,7 @@ TEXTS = {  # STRING inputs that hold words or numbers and name nothing on disk
     "OnerWanVACEComposer.positions",
     "OnerWanVACEComposer.outpaint",
     "OnerLongLivePromptSchedule.switch_frames",
+    "OnerPromptTimeLine.text",
     "OnerWindowPlan.prompts",
     "OnerWindowPlan.length",
     "LTXVApplySTG.block_indices",
@@ -96,6 +97,18 @@ def latent_graph():
     return {"latent": latent, "target": node("OnerLTXSaveLatent", latent=["latent", 0])}
 
 
+def film_graph():
+    return load("Wan_2.2_Film_of_Shots").tiny_prompt()
+
+
+def shots_graph():
+    return {id: each for id, each in film_graph().items() if id in ("plan", "shots")}
+
+
+def join_graph():
+    return load("Join_Videos").tiny_prompt()
+
+
 NAMES = {  # "Node.input" -> graphs in which a name comes in there, and the id of that node
     "OnerLongLiveRollout.filename_prefix": [(lambda: take_graph("load", "fork", "continue"), "rollout")],
     "OnerLongLiveContinue.filename_prefix": [(take_graph, "continue")],
@@ -106,6 +119,10 @@ NAMES = {  # "Node.input" -> graphs in which a name comes in there, and the id o
         (lambda: schedule_graph("LongLive 2.0 shots"), "prompt"),
     ],
     "OnerLTXSaveLatent.filename_prefix": [(latent_graph, "target")],
+    "OnerWindowedSampler.filename_prefix": [(film_graph, "film")],
+    "OnerShotPrompts.filename_prefix": [(shots_graph, "shots")],
+    "OnerJoinVideos.filename_prefix": [(join_graph, "join")],
+    "OnerJoinVideos.names": [(join_graph, "join")],
     "LTXVHDRDecodePostprocess.output_dir": [(old_exr_graph, "target")],
     "LTXVHDRDecodePostprocess.filename_prefix": [(old_exr_graph, "target")],
 }
@@ -154,6 +171,9 @@ FINE = {  # target -> strings that are right there: a number is added, the file 
     "OnerLongLiveContinue.filename_prefix": ("link itself",),
     "OnerLongLiveLoader.save_as": ("link itself", "empty"),
     "OnerLTXSaveLatent.filename_prefix": ("link itself",),
+    "OnerWindowedSampler.filename_prefix": ("link itself",),
+    "OnerShotPrompts.filename_prefix": ("link itself",),
+    "OnerJoinVideos.filename_prefix": ("link itself",),
     "LTXVHDRDecodePostprocess.filename_prefix": ("link itself",),
 }
 
@@ -217,7 +237,8 @@ def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_made(target, what
     executor, session, root = place
     value = STRINGS[what].replace("{outside}", str(root / "outside"))
     widget = target.partition(".")[2]
-    queued = target.startswith(("LTXVHDR", "OnerLTXSave"))  # ComfyUI says that it is refused before the run
+    # ComfyUI says that it is refused before the run
+    queued = target.startswith(("LTXVHDR", "OnerLTXSave", "OnerWindowed", "OnerShot", "OnerJoinVideos.f"))
     named = f".* - {widget}" if queued else widget
     for graph, id in NAMES.get(target) or CHOICES[target]:
         prompt = graph()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
-from comfy_api.latest import io
+from comfy_api.latest import InputImpl, io
 
 from harness.raised import on_purpose
 from oner.nodes.node import Node, check_inputs, own_type
@@ -41,6 +41,7 @@ def objects():
         "GUIDER": comfy.samplers.CFGGuider(model),
         "SAMPLER": comfy.samplers.ksampler("euler"),
         "NOISE": RandomNoise.execute(5).result[0],
+        "VIDEO": InputImpl.VideoFromFile("a.mp4"),
     }
 
 
@@ -192,6 +193,7 @@ def test_a_choice_is_one_of_its_options():
         ("GUIDER", object(), "it is object: connect a guider such as CFGGuider"),
         ("SAMPLER", draw(2), "it is a tensor of shape 2: connect a sampler such as KSamplerSelect"),
         ("NOISE", 5, "it is int '5': connect noise such as RandomNoise"),
+        ("VIDEO", "a.mp4", "it is str 'a.mp4': connect a video such as LoadVideo"),
         ("TRACKS", {"track_path": draw(3, 2, 2)}, "it is dict without places of tracks"),
         ("TRACKS", {"track_path": draw(3, 0, 2), "track_visibility": torch.ones(3, 0)}, "it holds no track"),
         (

@@ -69,6 +69,17 @@ BETWEEN: dict[str, list[tuple[str, list[str], dict[str, Any], int]]] = {
 }
 
 
+class NoPlace(Exception):
+    """A prompt has no input of the kind that is to be changed."""
+
+
+def pick(rng: Random, found: list) -> Any:
+    """One of the places of a change. Raises NoPlace if there are none."""
+    if not found:
+        raise NoPlace
+    return rng.choice(found)
+
+
 @functools.cache
 def class_inputs(kind: str) -> dict[str, Any]:
     """What a node class says of its inputs. Kept: files that a prompt writes do not change what is made next."""
@@ -164,7 +175,7 @@ def numbers_for(name: str, options: dict[str, Any], tiny: Any, linked: bool, our
 
 
 def number(rng: Random, prompt: Prompt) -> str | None:
-    id, name = rng.choice(widgets(prompt, "INT", "FLOAT"))
+    id, name = pick(rng, widgets(prompt, "INT", "FLOAT"))
     _, _, options = inputs_of(prompt[id])[name]
     old = prompt[id]["inputs"][name]
     numbers = numbers_for(name, options, old, False, is_ours(prompt[id]["class_type"]))
@@ -174,7 +185,7 @@ def number(rng: Random, prompt: Prompt) -> str | None:
 
 
 def linked_number(rng: Random, prompt: Prompt) -> str | None:
-    id, name = rng.choice(widgets(prompt, "INT", "FLOAT"))
+    id, name = pick(rng, widgets(prompt, "INT", "FLOAT"))
     kind, _, options = inputs_of(prompt[id])[name]
     numbers = numbers_for(name, options, prompt[id]["inputs"][name], True, is_ours(prompt[id]["class_type"]))
     return connect(prompt, id, name, kind, rng.choice(numbers))
@@ -193,7 +204,7 @@ def odd_object(rng: Random, prompt: Prompt) -> str | None:
     found = [link for link in links(prompt) if OBJECTS.get(link[2])]
     if not found:
         return None
-    id, name, kind = rng.choice(found)
+    id, name, kind = pick(rng, found)
     return connect(prompt, id, name, kind, rng.choice(list(OBJECTS[kind])))
 
 
@@ -201,7 +212,7 @@ def text(rng: Random, prompt: Prompt) -> str | None:
     found = widgets(prompt, "STRING")
     if not found:
         return None
-    id, name = rng.choice(found)
+    id, name = pick(rng, found)
     old = str(prompt[id]["inputs"][name])
     numbers = list(re.finditer(r"\d+(?:\.\d+)?", old))
     choice = rng.random()
@@ -238,7 +249,7 @@ def wrong_link(rng: Random, prompt: Prompt) -> str | None:
     ]
     if not found:
         return None
-    id, name, source = rng.choice(found)
+    id, name, source = pick(rng, found)
     was = prompt[id]["inputs"][name]
     prompt[id]["inputs"][name] = list(source)
     return f"{id}.{name} from {source[0]}:{source[1]} instead of {was[0]}:{was[1]}"
@@ -260,7 +271,7 @@ def core_between(rng: Random, prompt: Prompt) -> str | None:
     found = [link for link in links(prompt) if link[2] in BETWEEN]
     if not found:
         return None
-    id, name, kind = rng.choice(found)
+    id, name, kind = pick(rng, found)
     between, inputs, others, slot = rng.choice(BETWEEN[kind])
     was = prompt[id]["inputs"][name]
     new = f"hostile_{len(prompt)}"
@@ -279,7 +290,7 @@ def dropped(rng: Random, prompt: Prompt) -> str | None:
     ]
     if not found:
         return None
-    id, name = rng.choice(found)
+    id, name = pick(rng, found)
     del prompt[id]["inputs"][name]
     return f"without {id}.{name}"
 
@@ -300,7 +311,7 @@ def switched(rng: Random, prompt: Prompt) -> str | None:
     found = widgets(prompt, "COMBO", "COMFY_DYNAMICCOMBO_V3", "BOOLEAN")
     if not found:
         return None
-    id, name = rng.choice(found)
+    id, name = pick(rng, found)
     node = prompt[id]
     kind, _, options = inputs_of(node)[name]
     offered = kind if isinstance(kind, list) else options.get("options") or [True, False]
@@ -335,7 +346,10 @@ def make_hostile(prompt: Prompt, seed: int, case: int) -> tuple[Prompt, list[tup
     wanted = rng.choice([1, 1, 2, 3])
     while len(done) < wanted:
         kind = rng.choice(list(KINDS))
-        words = KINDS[kind](rng, changed)
+        try:
+            words = KINDS[kind](rng, changed)
+        except NoPlace:
+            continue
         if words:
             done.append((kind, words))
     return changed, done

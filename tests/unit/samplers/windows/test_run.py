@@ -14,6 +14,7 @@ from oner.samplers.windows.plan import GRIDS, Row, WindowPlan
 from oner.samplers.windows.run import Film, Given, Settings, Stage, cross_fade, keys_of, place_of
 from oner.samplers.windows.text_bias import KEY, TimedText
 from oner.samplers.windows.time_line import from_starts
+from oner.utils.seeds import mix64
 from oner.wan.layouts import WanLayout
 from oner.wan.windows import WanCarrier
 
@@ -179,7 +180,7 @@ def test_seeds_add_to_the_window_or_are_its_own():
     )
     film(plan, guider=guider, seed=10)
     seeds = [seed for _, seed in guider.calls]
-    assert seeds[:2] == [13, 77]
+    assert seeds == [13, 77, mix64(10, 0, 2)]  # of a later window made of the seed and its place
 
 
 def test_the_fade_leaves_out_its_end_points():

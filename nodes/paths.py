@@ -96,6 +96,16 @@ def check_new_file(prefix: str, ending: str, prompt: dict | None = None) -> str:
     return fill_prefix(prefix, prompt, folder=folder, spare=len("_00001_" + ending))
 
 
+def new_file_problem(prefix: str | None, ending: str) -> bool | str:
+    """For ComfyUI's validation: what is wrong with a prefix, or True; one that is connected is not known yet."""
+    try:
+        if prefix is not None:
+            check_new_file(prefix, ending)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
 def output_subfolder(path: Path) -> str:
     """The folder of a file below ComfyUI's output folder, as the browser asks for it."""
     return path.parent.relative_to(folder_paths.get_output_directory()).as_posix().strip(".")

@@ -12,7 +12,7 @@ from comfy_api.latest import InputImpl, io, ui
 from ...utils.media import VideoStream
 from ...utils.video_reader import VideoReader
 from ..node import Node
-from ..paths import check_new_file, input_path, new_file
+from ..paths import check_new_file, input_path, new_file, new_file_problem
 from ..saved import saved_result, workflow_metadata
 from .window_plan import PlanType
 
@@ -52,7 +52,7 @@ class ShotPrompts(Node):
     @classmethod
     def validate_inputs(cls, filename_prefix=None):
         """The name's check before anything runs; a connected name is not known yet."""
-        return checked(filename_prefix, ".json")
+        return new_file_problem(filename_prefix, ".json")
 
     @classmethod
     def execute(cls, plan, filename_prefix):
@@ -67,16 +67,6 @@ class ShotPrompts(Node):
             saved.append(saved_result(path))
         names = [f"{each.subfolder}/{each.filename}".lstrip("/") for each in saved]
         return io.NodeOutput("\n".join(names), count, ui={"prompts": saved})
-
-
-def checked(prefix: str | None, ending: str) -> bool | str:
-    """For ComfyUI's validation: what is wrong with a prefix, or that nothing is."""
-    try:
-        if prefix is not None:
-            check_new_file(prefix, ending)
-    except ValueError as error:
-        return str(error)
-    return True
 
 
 def prompt_of_shot(prompt: dict[str, Any] | None, number: int) -> dict[str, Any]:
@@ -128,7 +118,7 @@ class JoinVideos(Node):
     @classmethod
     def validate_inputs(cls, filename_prefix=None):
         """The name's check before anything runs; a connected name is not known yet."""
-        return checked(filename_prefix, ".mp4")
+        return new_file_problem(filename_prefix, ".mp4")
 
     @classmethod
     def execute(cls, names, filename_prefix, crf):

@@ -24,7 +24,7 @@ from ...samplers.windows.rows import adapted
 from ...samplers.windows.run import CARRY, Film, Given, Settings, Stage, joined
 from ...utils.media import VideoStream
 from ..node import Node, own_type
-from ..paths import check_new_file, new_file, window_folder
+from ..paths import new_file, new_file_problem, window_folder
 from ..saved import saved_result, workflow_metadata
 from ..types import ICLoRAParameters
 from .drift import DriftType
@@ -267,12 +267,7 @@ class WindowedSampler(Node):
     @classmethod
     def validate_inputs(cls, filename_prefix=None):
         """The name's check before anything is sampled; a connected name is not known yet."""
-        try:
-            if filename_prefix is not None:
-                check_new_file(filename_prefix, ENDING)
-        except ValueError as error:
-            return str(error)
-        return True
+        return new_file_problem(filename_prefix, ENDING)
 
     @classmethod
     def execute(

@@ -15,7 +15,7 @@ from ...ltx.ltx2.latent_files import load_latent, save_latent
 from ...ltx.ltx2.state import State, is_conditioned, is_current, plain_latent, read_clip, write_state
 from ...utils.latents import LEAD, match_batch, unconditioned
 from ..node import Node
-from ..paths import check_new_file, input_path, new_file
+from ..paths import input_path, new_file, new_file_problem
 from ..saved import saved_result, workflow_metadata
 
 CATEGORY = "Oner/latent"
@@ -70,12 +70,7 @@ class LTXSaveLatent(Node):
     @classmethod
     def validate_inputs(cls, filename_prefix=None):
         """The name's check before anything is sampled; a connected name is not known yet."""
-        try:
-            if filename_prefix is not None:
-                check_new_file(filename_prefix, ENDING)
-        except ValueError as error:
-            return str(error)
-        return True
+        return new_file_problem(filename_prefix, ENDING)
 
     @classmethod
     def execute(cls, latent, filename_prefix):

@@ -20,6 +20,11 @@ def adapted(guider: Any, row: Row) -> Any:
                 f"cfg={row.cfg:g} stands in the plan, and the guider is {type(guider).__name__}, which has rules of "
                 "its own for cfg: use CFGGuider, or take it out of the plan"
             )
+        if not guider.original_conds.get("negative"):
+            raise ValueError(
+                f"cfg={row.cfg:g} stands in the plan, and the guider has no negative prompt for it to act on: use "
+                "CFGGuider, or take it out of the plan"
+            )
         guider = copy.copy(guider)
         guider.set_cfg(row.cfg)
     if row.loras is None:

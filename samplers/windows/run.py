@@ -195,7 +195,8 @@ class Film:
             clip = stage.carrier.clip(window, self.prompts(stage, window, text))
             seed = self.seed(index, row, whole(stage.noise.seed))
             noise = self.draw(index, row, number, clip, seed)
-            guider = with_conditionings(self.adapt(stage.guider, row), clip.conditionings)
+            own = row if number == 0 else dataclasses.replace(row, cfg=None)  # which is that of the first stage
+            guider = with_conditionings(self.adapt(stage.guider, own), clip.conditionings)
             sampled = guider.sample(
                 joined(noise),
                 clip.latent["samples"],

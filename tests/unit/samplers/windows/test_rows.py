@@ -90,3 +90,10 @@ def test_a_guider_with_rules_of_its_own_has_no_place_for_cfg():
 def test_a_row_that_changes_nothing_leaves_the_guider():
     guider = cfg_guider(wan_tiny.load())
     assert adapted(guider, Row(0, 17, 0, 17)) is guider
+
+
+def test_a_guider_without_a_negative_prompt_has_no_place_for_cfg():
+    guider = comfy.samplers.CFGGuider(wan_tiny.load())
+    guider.inner_set_conds({"positive": PROMPTS.positive})
+    with pytest.raises(ValueError, match="has no negative prompt for it to act on"):
+        adapted(guider, Row(0, 17, 0, 17, cfg=1.5))

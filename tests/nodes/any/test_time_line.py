@@ -516,9 +516,10 @@ def test_a_guider_of_the_pack_refuses_a_model_that_does_not_read_the_line(famili
 
 @pytest.mark.parametrize("more", [16, -8])
 def test_another_length_than_the_latents_is_refused(family, more):
-    if more < 0 and hasattr(family.model.model.diffusion_model, "vace_blocks"):
-        pytest.skip("what a latent of VACE has more is references")
     model, positive, *_ = timed(family, length=family.frames + more)
+    if more < 0 and hasattr(family.model.model.diffusion_model, "vace_blocks"):
+        sample(model, positive, latent=family.latent)  # what a latent of VACE has more is references
+        return
     with pytest.raises(ValueError, match=f"set the length of Prompt Time Line to {family.frames}"):
         sample(model, positive, latent=family.latent)
 
